@@ -1,0 +1,93 @@
+//! Turns objects that came into queued jobs, and keeps the promise that every job ends.
+//!
+//! Woken by S3 (an object came), by a clock (reconcile, sweep) or by hand. Never reads a photo's content.
+
+mod config;
+mod dispatch;
+mod event;
+mod reconcile;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lambda_runtime::{Error, LambdaEvent};
+use serde_json::{Value, json};
+use shared::aws::{Announcer, Bucket, JobTable, SdkConfig, Topic, WorkQueue};
+use shared::time::Timestamp;
+use tokio::time::Instant;
+
+pub use config::Config;
+use dispatch::Dispatch;
+use event::Event;
+use reconcile::Reconcile;
+use sweep::Sweep;
+
+/// How long before the invocation's own deadline no new round of work is begun.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// The function, ready to be woken.
+#[derive(Debug)]
+pub struct Dispatcher {
+    dispatch: Arc<Dispatch>,
+    reconcile: Reconcile,
+    sweep: Sweep,
+}
+
+impl Dispatcher {
+    /// Wires the function to its services.
+    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+        let jobs = JobTable::new(sdk, &config.table);
+        let uploads = Bucket::new(sdk, &config.upload_bucket);
+        let processed = Bucket::new(sdk, &config.processed_bucket);
+        let topic = config.topic_arn.map(|arn| Topic::new(sdk, &arn));
+        let dispatch = Arc::new(Dispatch {
+            jobs: jobs.clone(),
+            queue: WorkQueue::new(sdk, &config.queue_url),
+            upload_bucket: config.upload_bucket,
+            job_ttl: config.job_ttl,
+        });
+        Self {
+            reconcile: Reconcile {
+                dispatch: Arc::clone(&dispatch),
+                uploads: uploads.clone(),
+                announcer: Announcer::new(jobs, processed, topic),
+            },
+            sweep: Sweep { dispatch: Arc::clone(&dispatch), uploads },
+            dispatch,
+        }
+    }
+
+    /// Handles one event. An error makes the invoker try again.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+        let now = Timestamp::now();
+        let remaining = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let deadline = Instant::now() + remaining.saturating_sub(MARGIN);
+        match Event::parse(&event.payload)? {
+            Event::Arrivals(arrivals) => {
+                let queued = self.dispatch.dispatch(arrivals, now).await?;
+                Ok(json!({ "queued": queued }))
+            }
+            Event::Reconcile => {
+                let mended = self.reconcile.run(now, deadline).await?;
+                let mut found = 0;
+                if self.sweep.is_under_way().await? {
+                    found = self.sweep.run(now, deadline).await?;
+                }
+                if mended + found > 0 {
+                    tracing::info!(mended, found, "reconciled");
+                }
+                Ok(json!({ "mended": mended, "found": found }))
+            }
+            Event::Sweep => {
+                let found = self.sweep.run(now, deadline).await?;
+                tracing::info!(found, "swept");
+                Ok(json!({ "found": found }))
+            }
+            Event::Nothing(why) => {
+                tracing::info!("{why}: ignored");
+                Ok(json!({}))
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Mending what got lost, so that every job ends: the jobs that are due, each taken one step further.
+//!
+//! Harmless when two run at once: every step is one conditional write on the job's row, and a work item or a notice
+//! that is sent twice counts once.
+
+use futures::stream::{self, StreamExt};
+use shared::aws::{Announcer, Bucket};
+use shared::error::Failure;
+use shared::job::{Job, JobId, State};
+use shared::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::dispatch::Dispatch;
+
+/// How many due jobs of each shard are looked at in one round.
+const ROUND: usize = 50;
+
+/// How many jobs are mended at once.
+const CONCURRENCY: usize = 16;
+
+/// Mends jobs.
+#[derive(Debug)]
+pub(crate) struct Reconcile {
+    pub(crate) dispatch: std::sync::Arc<Dispatch>,
+    pub(crate) uploads: Bucket,
+    pub(crate) announcer: Announcer,
+}
+
+impl Reconcile {
+    /// Looks at every job that is due, until none is left or `deadline` comes. Answers how many were mended.
+    ///
+    /// A job that cannot be mended now is logged and stays due.
+    pub(crate) async fn run(&self, now: Timestamp, deadline: Instant) -> Result<usize, Failure> {
+        let mut mended = 0;
+        loop {
+            let due = self.dispatch.jobs.due(now, ROUND).await?;
+            let steps = stream::iter(due).map(|id| self.step(id, now));
+            let steps: Vec<bool> = steps.buffer_unordered(CONCURRENCY).collect().await;
+            let progress = steps.into_iter().filter(|moved| *moved).count();
+            mended += progress;
+            // No progress: what is left failed just now, and would fail again.
+            if progress == 0 || Instant::now() >= deadline {
+                return Ok(mended);
+            }
+        }
+    }
+
+    /// Takes one job a step further; whether it moved.
+    async fn step(&self, id: JobId, now: Timestamp) -> bool {
+        match self.try_step(id, now).await {
+            Ok(moved) => moved,
+            Err(error) => {
+                tracing::warn!(job.id = %id, %error, "the job could not be mended for now");
+                false
+            }
+        }
+    }
+
+    async fn try_step(&self, id: JobId, now: Timestamp) -> Result<bool, Failure> {
+        let jobs = &self.dispatch.jobs;
+        // The index may lag behind the row.
+        let Some(job) = jobs.get(id, now).await?.filter(|job| job.due_at.is_some_and(|due_at| due_at <= now)) else {
+            return Ok(false);
+        };
+        match job.state {
+            State::Pending if job.object.is_none() => self.look_for_upload(job, now).await,
+            State::Pending => self.dispatch.queue(vec![job], now).await.map(|_| true),
+            State::Processing { .. } => {
+                let job = jobs.update_from(job, now, |job| job.time_out(now)).await?;
+                if job.is_final() {
+                    tracing::error!(job.id = %id, "the job's workers vanished, every time: timed out");
+                    return self.announcer.announce(job, now).await.map(|()| true);
+                }
+                tracing::warn!(job.id = %id, "the job's worker vanished: queued again");
+                let job = jobs.update_from(job, now, |job| job.abandon(now)).await?;
+                match job.state {
+                    State::Pending => self.dispatch.queue(vec![job], now).await.map(|_| true),
+                    _ => Ok(false),
+                }
+            }
+            State::Completed(_) | State::Failed { .. } => self.announcer.announce(job, now).await.map(|()| true),
+        }
+    }
+
+    /// The URL expired and no event told of an upload: either the event was lost, or nobody uploaded.
+    async fn look_for_upload(&self, job: Job, now: Timestamp) -> Result<bool, Failure> {
+        let (id, seen) = (job.job_id, job.revision);
+        let jobs = &self.dispatch.jobs;
+        let job = match self.uploads.head(&job.s3_key).await? {
+            Some(object) => {
+                let job = jobs.update_from(job, now, |job| job.arrive(object.clone(), now)).await?;
+                if matches!(job.state, State::Pending) {
+                    tracing::warn!(job.id = %id, "an upload whose event was lost: queued");
+                    return self.dispatch.queue(vec![job], now).await.map(|_| true);
+                }
+                job
+            }
+            None => jobs.update_from(job, now, |job| job.upload_is_missing(now)).await?,
+        };
+        let moved = job.revision != seen;
+        if job.is_final() {
+            tracing::info!(job.id = %id, "nothing was uploaded: expired");
+            self.announcer.announce(job, now).await?;
+        }
+        Ok(moved)
+    }
+}

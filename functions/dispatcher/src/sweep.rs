@@ -1,0 +1,92 @@
+//! Looking for objects without a job: direct uploads whose event was lost leave no row that could be due.
+//!
+//! Walks all of `uploads/` in key order, as far as time allows, and goes on from there the next time.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use shared::aws::{Bucket, ListedObject};
+use shared::error::Failure;
+use shared::job::Job;
+use shared::key::{self, UPLOADS_PREFIX, UploadKey};
+use shared::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::dispatch::Dispatch;
+use crate::event::Arrival;
+
+/// Name of the bookmark that says how far the sweep has come.
+const BOOKMARK: &str = "sweep";
+
+/// How many objects are checked at once.
+const CONCURRENCY: usize = 16;
+
+/// How many jobs of one key are looked through for the one of this object.
+const JOBS_PER_KEY: usize = 100;
+
+/// How old an object has to be: a younger one's event is still under way.
+const SETTLED: Duration = Duration::from_mins(15);
+
+/// Looks for objects without a job.
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    pub(crate) dispatch: std::sync::Arc<Dispatch>,
+    pub(crate) uploads: Bucket,
+}
+
+impl Sweep {
+    /// Whether a sweep was interrupted and has to go on.
+    pub(crate) async fn is_under_way(&self) -> Result<bool, Failure> {
+        Ok(self.dispatch.jobs.bookmark(BOOKMARK).await?.is_some())
+    }
+
+    /// Walks on from where the last sweep stopped, until the end or `deadline`. Answers how many objects were found
+    /// without a job and dispatched.
+    pub(crate) async fn run(&self, now: Timestamp, deadline: Instant) -> Result<usize, Failure> {
+        let jobs = &self.dispatch.jobs;
+        let mut position = jobs.bookmark(BOOKMARK).await?;
+        let mut found = 0;
+        loop {
+            let page = self.uploads.list(UPLOADS_PREFIX, position.as_deref()).await?;
+            position = page.objects.last().map(|object| object.key.clone()).filter(|_| page.is_truncated);
+            let checks = stream::iter(page.objects).map(|object| self.without_job(object, now));
+            let checks: Vec<Result<Option<Arrival>, Failure>> = checks.buffered(CONCURRENCY).collect().await;
+            let lost: Vec<Arrival> =
+                checks.into_iter().filter_map(Result::transpose).collect::<Result<_, Failure>>()?;
+            for arrival in &lost {
+                tracing::warn!(s3.key = arrival.key, "an object without a job: dispatched");
+            }
+            found += self.dispatch.dispatch(lost, now).await?;
+            jobs.set_bookmark(BOOKMARK, position.as_deref()).await?;
+            if position.is_none() || Instant::now() >= deadline {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The arrival of an object that has no job; `None` if it has one, or needs none.
+    async fn without_job(&self, object: ListedObject, now: Timestamp) -> Result<Option<Arrival>, Failure> {
+        let ListedObject { key, e_tag, modified_at } = object;
+        let age = now.since(modified_at);
+        // An older object may well have had a job, whose row is gone by now.
+        if age < SETTLED || age >= self.dispatch.job_ttl {
+            return Ok(None);
+        }
+        let is_known = match key::classify_upload_key(&key) {
+            UploadKey::Ignored => true,
+            UploadKey::Slot(id) => self.dispatch.jobs.get(id, now).await?.is_some_and(|job| job.s3_key == key),
+            UploadKey::Direct => false,
+        };
+        if is_known {
+            return Ok(None);
+        }
+        let known = self.dispatch.jobs.by_key(&key, None, JOBS_PER_KEY, None, now).await?;
+        let is_this = |job: &Job| job.object.as_ref().is_some_and(|object| object.e_tag == e_tag);
+        if known.jobs.iter().any(is_this) {
+            return Ok(None);
+        }
+        // A listing names no version; without it the object would get another id than its event would have given.
+        let version = self.uploads.head(&key).await?;
+        Ok(version.map(|version| Arrival { bucket: self.uploads.name().to_owned(), key, version }))
+    }
+}

@@ -1,0 +1,193 @@
+//! Answers what became of a job: by id, by object key, by status, and in an older client's words.
+//!
+//! Also answers whatever no other function takes: unknown paths, wrong methods and CORS preflights. Never changes a
+//! job, save for the download URLs that it keeps in the row.
+
+mod config;
+mod download;
+mod query;
+mod view;
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use lambda_http::{Request, RequestExt};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use shared::aws::{Bucket, JobTable, SdkConfig};
+use shared::error::{Code, Failure};
+use shared::http::{Cors, Response, json, no_route};
+use shared::job::{Job, JobId, Status};
+use shared::results;
+use shared::time::Timestamp;
+
+pub use config::Config;
+use query::ListQuery;
+use view::JobView;
+
+/// First pause between two looks at a job that a client waits for; the pauses grow.
+const FIRST_POLL: Duration = Duration::from_millis(100);
+
+/// Longest such pause.
+const MAX_POLL: Duration = Duration::from_secs(1);
+
+/// The function, ready to answer.
+#[derive(Debug)]
+pub struct JobStatus {
+    config: Config,
+    cors: Cors,
+    processed: Bucket,
+    jobs: JobTable,
+}
+
+impl JobStatus {
+    /// Wires the function to its services.
+    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+        Self {
+            cors: Cors::new(config.allowed_origins.clone()),
+            processed: Bucket::new(sdk, &config.processed_bucket),
+            jobs: JobTable::new(sdk, &config.table),
+            config,
+        }
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: Request) -> Response {
+        let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+        let outcome = self.route(&request).await;
+        self.cors.answer(outcome, request.headers(), &request_id)
+    }
+
+    async fn route(&self, request: &Request) -> Result<Response, Failure> {
+        let (method, path) = (request.method(), request.uri().path());
+        if method != Method::GET {
+            return no_route(method, path);
+        }
+        let parameters = request.query_string_parameters();
+        match path {
+            "/jobs" => self.list(&ListQuery::parse(&parameters)?).await,
+            "/results" => self.results(parameters.first("job_id")).await,
+            _ => match path.strip_prefix("/jobs/") {
+                Some(id) if !id.contains('/') => {
+                    let wait = query::wait(&parameters)?;
+                    self.job(id, wait, request.headers()).await
+                }
+                _ => no_route(method, path),
+            },
+        }
+    }
+
+    /// `GET /jobs/{jobId}`
+    async fn job(&self, id: &str, wait: Duration, headers: &HeaderMap) -> Result<Response, Failure> {
+        let id: JobId =
+            id.parse().map_err(|_| Failure::client(Code::InvalidJobId, "a job id is a UUID, and this is not one"))?;
+        let job = self.wait_for(id, wait).await?.ok_or_else(job_not_found)?;
+        let job = self.with_urls(job, Timestamp::now()).await?;
+        let mut response = json(StatusCode::OK, &JobView::of(&job));
+        let tag = e_tag(response.body());
+        if is_known(headers, &tag) {
+            response = Response::new(String::new());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        // OK to expect no failure: a tag is quoted hex.
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        if !job.is_final() {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Ok(response)
+    }
+
+    /// The job as soon as it is final, or as it is after `wait`.
+    async fn wait_for(&self, id: JobId, wait: Duration) -> Result<Option<Job>, Failure> {
+        let deadline = tokio::time::Instant::now() + wait;
+        let mut pause = FIRST_POLL;
+        loop {
+            let job = self.jobs.get(id, Timestamp::now()).await?;
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() || job.as_ref().is_none_or(Job::is_final) {
+                return Ok(job);
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 3 / 2).min(MAX_POLL);
+        }
+    }
+
+    /// `GET /jobs`
+    async fn list(&self, query: &ListQuery) -> Result<Response, Failure> {
+        let (now, cursor) = (Timestamp::now(), query.cursor.as_ref());
+        let page = match &query.key {
+            Some(key) => self.jobs.by_key(key, query.status, query.limit, cursor, now).await?,
+            None => {
+                let statuses = query.status.map_or(Status::ALL.to_vec(), |status| vec![status]);
+                let oldest = now - self.config.job_ttl;
+                self.jobs.by_status(&statuses, query.limit, cursor, oldest, now).await?
+            }
+        };
+        let jobs = try_join_all(page.jobs.into_iter().map(|job| self.with_urls(job, now))).await?;
+        let views: Vec<JobView> = jobs.iter().map(JobView::of).collect();
+        let mut body = json!({ "jobs": views });
+        if let Some(cursor) = page.cursor {
+            body["cursor"] = json!(cursor.to_string());
+        }
+        Ok(json(StatusCode::OK, &body))
+    }
+
+    /// `GET /results`
+    async fn results(&self, id: Option<&str>) -> Result<Response, Failure> {
+        let Some(id) = id.filter(|id| !id.is_empty()) else {
+            return Ok(json(StatusCode::BAD_REQUEST, &json!({ "error": "Missing job_id parameter" })));
+        };
+        let id: JobId =
+            id.parse().map_err(|_| Failure::client(Code::InvalidJobId, "a job id is a UUID, and this is not one"))?;
+        let job = self.jobs.get(id, Timestamp::now()).await?.ok_or_else(job_not_found)?;
+        Ok(match results::of(&job) {
+            Some(result) => json(StatusCode::OK, &result),
+            None => {
+                let body = json!({ "message": "Processing", "job_id": id, "status": job.status() });
+                json(StatusCode::ACCEPTED, &body)
+            }
+        })
+    }
+
+    async fn with_urls(&self, job: Job, now: Timestamp) -> Result<Job, Failure> {
+        download::with_urls(job, &self.jobs, &self.processed, self.config.download_url_ttl, now).await
+    }
+}
+
+fn job_not_found() -> Failure {
+    Failure::client(Code::JobNotFound, "there is no such job")
+}
+
+/// A tag that changes whenever the body does.
+fn e_tag(body: &str) -> String {
+    format!("\"{:x}\"", Sha256::digest(body))
+}
+
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_tag_is_found_in_a_list() {
+        for (header, known) in [("\"a\"", true), ("\"b\", W/\"a\"", true), ("*", true), ("\"b\"", false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_NONE_MATCH, header.parse().unwrap());
+            assert_eq!(is_known(&headers, "\"a\""), known, "{header}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Offers upload slots: a job's row and a presigned PUT, one or a hundred at a time, and takes the small photos that an
+//! older client sends in the request itself.
+//!
+//! Never touches a photo's content, and never the queue: the object's arrival is what starts the work.
+
+mod config;
+mod request;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream;
+use http::{Method, StatusCode};
+use lambda_http::{Request, RequestExt};
+use serde::Serialize;
+use serde_json::json;
+use shared::aws::{Bucket, JobTable, PutTerms, SdkConfig};
+use shared::error::Failure;
+use shared::format::Format;
+use shared::http::{Cors, Response, json, no_route, parse_body};
+use shared::inline_image::{self, InlineImageError};
+use shared::job::{Job, JobId};
+use shared::key;
+use shared::time::Timestamp;
+
+pub use config::Config;
+use request::{BatchBody, Upload, UploadBody};
+
+/// How many rows of a batch are written at once.
+const BATCH_CONCURRENCY: usize = 16;
+
+/// The function, ready to answer.
+#[derive(Debug)]
+pub struct RequestUpload {
+    config: Config,
+    cors: Cors,
+    uploads: Bucket,
+    jobs: JobTable,
+}
+
+/// An upload slot, in the shape that Uppy's `getUploadParameters` takes too.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Slot {
+    job_id: JobId,
+    upload_url: String,
+    expires_in: u64,
+    method: &'static str,
+    url: String,
+    headers: serde_json::Map<String, serde_json::Value>,
+    fields: serde_json::Map<String, serde_json::Value>,
+    key: String,
+    status_url: String,
+}
+
+impl RequestUpload {
+    /// Wires the function to its services.
+    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+        Self {
+            cors: Cors::new(config.allowed_origins.clone()),
+            uploads: Bucket::new(sdk, &config.upload_bucket),
+            jobs: JobTable::new(sdk, &config.table),
+            config,
+        }
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: Request) -> Response {
+        let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
+        let outcome = self.route(&request).await;
+        self.cors.answer(outcome, request.headers(), &request_id)
+    }
+
+    async fn route(&self, request: &Request) -> Result<Response, Failure> {
+        let body = request.body().as_ref();
+        let limit = self.config.max_upload_bytes;
+        match (request.method(), request.uri().path()) {
+            (&Method::POST, "/uploads") => {
+                let upload = parse_body::<UploadBody>(request.headers(), body)?.check(limit)?;
+                let slot = self.offer(upload, Timestamp::now()).await?;
+                Ok(json(StatusCode::OK, &slot))
+            }
+            (&Method::POST, "/uploads/batch") => {
+                let uploads = parse_body::<BatchBody>(request.headers(), body)?.check(limit)?;
+                let now = Timestamp::now();
+                let slots = stream::iter(uploads).map(|upload| self.offer(upload, now)).buffered(BATCH_CONCURRENCY);
+                let slots: Vec<Result<Slot, Failure>> = slots.collect().await;
+                let slots = slots.into_iter().collect::<Result<Vec<Slot>, Failure>>()?;
+                Ok(json(StatusCode::OK, &json!({ "jobs": slots })))
+            }
+            (&Method::POST, "/image") => self.take_image(body, Timestamp::now()).await,
+            (method, path) => no_route(method, path),
+        }
+    }
+
+    /// Writes the job's row and presigns its PUT. The row comes first: a URL without a row would be an upload that
+    /// nobody can ask about.
+    async fn offer(&self, upload: Upload, now: Timestamp) -> Result<Slot, Failure> {
+        let ttl = self.config.upload_url_ttl;
+        let mut job = self.new_job(upload.filename, upload.format, ttl, now);
+        job.metadata = upload.metadata;
+        job.recipe = upload.recipe;
+        let terms = PutTerms {
+            content_type: upload.format.media_type(),
+            size: upload.size,
+            checksum_sha256: upload.checksum_sha256.as_deref(),
+        };
+        let put = self.uploads.presign_put(&job.s3_key, terms, ttl).await?;
+        let job = self.jobs.create(job, now).await?.into_job();
+        tracing::info!(job.id = %job.job_id, "upload slot offered");
+        Ok(Slot {
+            job_id: job.job_id,
+            upload_url: put.url.clone(),
+            expires_in: ttl.as_secs(),
+            method: "PUT",
+            url: put.url,
+            headers: put.headers.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            fields: serde_json::Map::new(),
+            key: job.s3_key,
+            status_url: format!("/jobs/{}", job.job_id),
+        })
+    }
+
+    /// Stores a photo that came in the request; from there it takes the way of every upload.
+    async fn take_image(&self, body: &[u8], now: Timestamp) -> Result<Response, Failure> {
+        let image = match inline_image::read(body) {
+            Ok(image) => image,
+            Err(InlineImageError::Missing) => return Ok(inline_image::missing()),
+            Err(InlineImageError::Refused(failure)) => return Err(failure),
+        };
+        let job = self.new_job(image.filename, image.format, Duration::ZERO, now);
+        let job = self.jobs.create(job, now).await?.into_job();
+        self.uploads.put_upload(&job.s3_key, image.format.media_type(), image.bytes).await?;
+        tracing::info!(job.id = %job.job_id, "image taken from the request");
+        Ok(json(StatusCode::OK, &json!({ "message": "Job submitted", "job_id": job.job_id })))
+    }
+
+    fn new_job(&self, filename: Option<String>, format: Format, url_ttl: Duration, now: Timestamp) -> Job {
+        let id = JobId::random();
+        let key = key::upload_key(id, filename.as_deref(), format);
+        let mut job = Job::awaiting_upload(id, &self.config.upload_bucket, &key, now + url_ttl, now);
+        job.filename = filename;
+        job.expires_at = (now + self.config.job_ttl).epoch_seconds();
+        job
+    }
+}

@@ -1,0 +1,14 @@
+//! The Lambda entry point: wiring only.
+
+use lambda_http::{Error, run, service_fn};
+use request_upload::{Config, RequestUpload};
+use shared::config::Vars;
+use shared::{aws, telemetry};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let vars = Vars::from_env();
+    telemetry::init_json(vars.optional("RUST_LOG").as_deref());
+    let function = RequestUpload::new(Config::read(vars)?, &aws::sdk_config().await);
+    run(service_fn(async |request| Ok::<_, Error>(function.handle(request).await))).await
+}

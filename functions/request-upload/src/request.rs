@@ -1,0 +1,162 @@
+//! What a client may say about an upload, and what it comes to once checked.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use shared::error::{Code, Failure};
+use shared::format::Format;
+use shared::recipe::Recipe;
+
+/// Most entries of `metadata`.
+const MAX_METADATA_ENTRIES: usize = 16;
+
+/// Most bytes of `metadata`, names and values together.
+const MAX_METADATA_BYTES: usize = 2048;
+
+/// Longest `filename`, in bytes: far beyond any file system's, and small in a row.
+const MAX_FILENAME_BYTES: usize = 16 * 1024;
+
+/// Most files in one batch.
+const MAX_BATCH: usize = 100;
+
+/// The body of `POST /uploads`, as it is sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct UploadBody {
+    filename: Option<String>,
+    content_type: Option<String>,
+    size: Option<u64>,
+    checksum_sha256: Option<String>,
+    derivatives: Option<Recipe>,
+    metadata: BTreeMap<String, String>,
+}
+
+/// The body of `POST /uploads/batch`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchBody {
+    files: Vec<UploadBody>,
+}
+
+/// An upload that may be offered a slot.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) filename: Option<String>,
+    pub(crate) format: Format,
+    pub(crate) size: Option<u64>,
+    pub(crate) checksum_sha256: Option<String>,
+    pub(crate) recipe: Option<Recipe>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+impl UploadBody {
+    /// Checks everything that the body's shape alone does not.
+    pub(crate) fn check(self, max_upload_bytes: u64) -> Result<Upload, Failure> {
+        let refuse = |message: String| Err(Failure::client(Code::InvalidRequest, message));
+        let filename = self.filename.filter(|name| !name.is_empty());
+        if filename.as_ref().is_some_and(|name| name.len() > MAX_FILENAME_BYTES) {
+            return refuse(format!("filename: at most {MAX_FILENAME_BYTES} bytes"));
+        }
+        match self.size {
+            Some(0) => return refuse("size: a photo has at least one byte".to_owned()),
+            Some(size) if size > max_upload_bytes => {
+                let message = format!("size: at most {max_upload_bytes} bytes are accepted");
+                return Err(Failure::client(Code::ImageTooLarge, message));
+            }
+            _ => {}
+        }
+        if let Some(checksum) = &self.checksum_sha256
+            && !BASE64_STANDARD.decode(checksum).is_ok_and(|hash| hash.len() == 32)
+        {
+            return refuse("checksumSha256: not the base64 of a SHA-256".to_owned());
+        }
+        let metadata_bytes: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if self.metadata.len() > MAX_METADATA_ENTRIES || metadata_bytes > MAX_METADATA_BYTES {
+            return refuse(format!("metadata: at most {MAX_METADATA_ENTRIES} entries and {MAX_METADATA_BYTES} bytes"));
+        }
+        let format = match &self.content_type {
+            Some(content_type) => Format::from_media_type(content_type).ok_or_else(|| {
+                let known = Format::ALL.map(Format::media_type).join(", ");
+                Failure::client(Code::UnsupportedMediaType, format!("contentType: one of {known}"))
+            })?,
+            None => filename.as_deref().and_then(Format::from_file_name).unwrap_or(Format::Jpeg),
+        };
+        Ok(Upload {
+            filename,
+            format,
+            size: self.size,
+            checksum_sha256: self.checksum_sha256,
+            recipe: self.derivatives,
+            metadata: self.metadata,
+        })
+    }
+}
+
+impl BatchBody {
+    /// Checks every file; the first one that is refused is named by its index.
+    pub(crate) fn check(self, max_upload_bytes: u64) -> Result<Vec<Upload>, Failure> {
+        if self.files.is_empty() || self.files.len() > MAX_BATCH {
+            let message = format!("files: 1 to {MAX_BATCH} entries, not {}", self.files.len());
+            return Err(Failure::client(Code::InvalidRequest, message));
+        }
+        let checked = self.files.into_iter().enumerate().map(|(index, file)| {
+            file.check(max_upload_bytes).map_err(|error| match error {
+                // One bad entry refuses the batch, so the answer is about the request: 400, whatever the entry's.
+                Failure::Client { message, .. } => {
+                    Failure::client(Code::InvalidRequest, format!("files[{index}].{message}"))
+                }
+                other => other,
+            })
+        });
+        checked.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str) -> Result<Upload, String> {
+        let body: UploadBody = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        body.check(1000).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_refused_says_where() {
+        let sha = BASE64_STANDARD.encode([0; 31]);
+        let entries: Vec<String> = (0..17).map(|n| format!(r#""{n}":"""#)).collect();
+        for (json, part) in [
+            (r#"{"size":0}"#.to_owned(), "size: "),
+            (r#"{"size":1001}"#.to_owned(), "IMAGE_TOO_LARGE: size: "),
+            (r#"{"size":-1}"#.to_owned(), "-1"),
+            (r#"{"size":1e309}"#.to_owned(), "number out of range"),
+            (r#"{"size":18446744073709551616}"#.to_owned(), "invalid type"),
+            (r#"{"contentType":"image/svg+xml"}"#.to_owned(), "UNSUPPORTED_MEDIA_TYPE: contentType: "),
+            (r#"{"contentType":"image/png\r\nX: 1"}"#.to_owned(), "UNSUPPORTED_MEDIA_TYPE"),
+            (format!(r#"{{"checksumSha256":"{sha}"}}"#), "checksumSha256: "),
+            (format!(r#"{{"metadata":{{{}}}}}"#, entries.join(",")), "metadata: "),
+            (format!(r#"{{"metadata":{{"a":"{}"}}}}"#, "x".repeat(2048)), "metadata: "),
+            (r#"{"status":"COMPLETED"}"#.to_owned(), "status"),
+        ] {
+            let message = check(&json).unwrap_err();
+            assert!(message.contains(part), "{json}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_type_is_taken_from_the_name_where_none_is_given() {
+        assert_eq!(check("{}").unwrap().format, Format::Jpeg);
+        assert_eq!(check(r#"{"filename":"a.PNG"}"#).unwrap().format, Format::Png);
+        assert_eq!(check(r#"{"filename":"a.png","contentType":"image/webp"}"#).unwrap().format, Format::Webp);
+    }
+
+    #[test]
+    fn a_batch_names_its_bad_entry() {
+        let body: BatchBody = serde_json::from_str(r#"{"files":[{},{"size":0}]}"#).unwrap();
+        assert!(body.check(1).unwrap_err().to_string().contains("files[1].size"));
+        let body: BatchBody = serde_json::from_str(r#"{"files":[]}"#).unwrap();
+        assert!(body.check(1).is_err());
+    }
+}

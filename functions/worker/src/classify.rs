@@ -1,0 +1,307 @@
+//! What a photo shows, by an ONNX classifier that is described by files alone.
+//!
+//! A model's folder holds `model.json` (see [`Description`]), `labels.txt` (a line for each output, in order) and the
+//! ONNX file. The pixels take the way that the model's authors evaluate with: Pillow's bilinear to the short side,
+//! centre crop, normalise. An alpha channel is dropped there, so a transparent pixel counts with the colour under it.
+
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use shared::job::{Classification, Prediction};
+use tract_onnx::prelude::*;
+
+use crate::image::{Photo, Raster, resample};
+
+/// Labels in an answer, or fewer if the model knows fewer.
+const BEST: usize = 5;
+
+/// A loaded model. Cheap to share and safe to use from several threads at once.
+pub(crate) struct Classifier {
+    model: Arc<TypedRunnableModel>,
+    labels: Vec<String>,
+    description: Description,
+}
+
+/// `model.json`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Description {
+    /// Stands in every answer.
+    name: String,
+    /// The ONNX file, in the same folder.
+    file: String,
+    /// Lower-case hex; absent: not checked.
+    sha256: Option<String>,
+    /// Width and height of the crop that the model takes, in pixels.
+    input_width: u32,
+    input_height: u32,
+    /// The short side before the crop, in pixels.
+    resize: u32,
+    #[expect(dead_code, reason = "there is one way so far; naming it keeps a model of another way out")]
+    interpolation: Interpolation,
+    /// Per channel, of pixels from 0 to 1.
+    mean: [f32; 3],
+    std: [f32; 3],
+    output: Output,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Interpolation {
+    Bilinear,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Output {
+    Logits,
+    Probabilities,
+}
+
+/// A model that cannot be used, and the file that is at fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {problem}", path.display())]
+pub(crate) struct ModelError {
+    path: PathBuf,
+    problem: String,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The model does not run on an input of the size it states.
+#[derive(Debug, thiserror::Error)]
+#[error("the model does not run")]
+pub(crate) struct InferenceError(#[source] Box<dyn Error + Send + Sync>);
+
+/// The pixels that the model sees of a photo, ready to be classified.
+#[derive(Debug)]
+pub(crate) struct Input(Tensor);
+
+impl Classifier {
+    /// Loads the model in `folder`, or says which of its files is at fault.
+    pub(crate) fn load(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("model.json");
+        let description: Description = serde_json::from_slice(&read(&path)?)
+            .map_err(|error| ModelError::new(&path, "does not describe a model", Some(error.into())))?;
+        description.check().map_err(|problem| ModelError::new(&path, problem, None))?;
+
+        let path = folder.join(&description.file);
+        let onnx = read(&path)?;
+        if let Some(expected) = &description.sha256
+            && *expected != hex(&Sha256::digest(&onnx))
+        {
+            return Err(ModelError::new(&path, "is not the file that model.json names: its SHA-256 differs", None));
+        }
+        let model = build(&onnx, &description)
+            .map_err(|error| ModelError::new(&path, "is no model that can be run", Some(error.into())))?;
+        let mut classifier = Self { model, labels: Vec::new(), description };
+        // The first run also prepares what the model keeps, which the first photo would wait for.
+        let outputs = classifier
+            .run(Input(classifier.zeros()))
+            .map_err(|error| ModelError::new(&path, "does not run", Some(error.into())))?
+            .len();
+
+        let path = folder.join("labels.txt");
+        let labels = String::from_utf8(read(&path)?)
+            .map_err(|error| ModelError::new(&path, "is not UTF-8", Some(error.into())))?;
+        classifier.labels = labels.lines().map(str::to_owned).collect();
+        if classifier.labels.len() != outputs {
+            let problem = format!("has {} labels, but the model has {outputs} outputs", classifier.labels.len());
+            return Err(ModelError::new(&path, problem, None));
+        }
+        Ok(classifier)
+    }
+
+    /// The five most probable labels, most probable first.
+    pub(crate) fn classify(&self, photo: &Photo) -> Result<Classification, InferenceError> {
+        self.answer(self.prepare(photo))
+    }
+
+    /// Takes from a photo what the model sees, some milliseconds of work; the photo is free again afterwards.
+    pub(crate) fn prepare(&self, photo: &Photo) -> Input {
+        let Description { input_width, input_height, mean, std, .. } = self.description;
+        let cropped = self.crop(photo.raster());
+        let plane = input_width as usize * input_height as usize;
+        let mut values = vec![0.0; plane * 3];
+        for (channel, values) in values.chunks_exact_mut(plane).enumerate() {
+            let table: [f32; 256] = std::array::from_fn(|v| (v as f32 / 255.0 - mean[channel]) / std[channel]);
+            for (value, pixel) in values.iter_mut().zip(cropped.as_chunks::<3>().0) {
+                *value = table[usize::from(pixel[channel])];
+            }
+        }
+        Input(Tensor::from_shape(&self.shape(), &values).expect("three values a pixel"))
+    }
+
+    /// Runs the model on what [`Self::prepare`] took.
+    pub(crate) fn answer(&self, input: Input) -> Result<Classification, InferenceError> {
+        let scores = self.run(input)?;
+        let probabilities = match self.description.output {
+            Output::Logits => softmax(&scores),
+            Output::Probabilities => scores.into_iter().map(f64::from).collect(),
+        };
+        let mut order: Vec<usize> = (0..probabilities.len()).collect();
+        // A stable sort: of equals, the earlier label comes first.
+        order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
+        let predictions: Vec<_> = order
+            .into_iter()
+            .take(BEST)
+            .map(|at| Prediction { label: self.labels[at].clone(), probability: probabilities[at] })
+            .collect();
+        let predicted_class = predictions.first().map(|best| best.label.clone()).unwrap_or_default();
+        Ok(Classification { model: self.description.name.clone(), predicted_class, predictions })
+    }
+
+    /// RGB rows of the centre of the resized photo.
+    fn crop(&self, raster: &Raster) -> Vec<u8> {
+        let Description { input_width, input_height, resize, .. } = self.description;
+        let (width, height) = (raster.width(), raster.height());
+        // Cut off, not rounded, in floating point: torchvision's `Resize`.
+        let long = |long: u32, short: u32| (f64::from(resize) * f64::from(long) / f64::from(short)) as u32;
+        let size = if width <= height { (resize, long(height, width)) } else { (long(width, height), resize) };
+        resample(raster, size, centre(size.0, input_width), centre(size.1, input_height))
+    }
+
+    fn run(&self, Input(tensor): Input) -> Result<Vec<f32>, InferenceError> {
+        let scores = || {
+            let outputs = self.model.run(tvec!(tensor.into()))?;
+            let view = outputs[0].to_plain_array_view::<f32>()?;
+            TractResult::Ok(view.iter().copied().collect())
+        };
+        scores().map_err(|error| InferenceError(error.into()))
+    }
+
+    fn shape(&self) -> [usize; 4] {
+        [1, 3, self.description.input_height as usize, self.description.input_width as usize]
+    }
+
+    fn zeros(&self) -> Tensor {
+        Tensor::zero::<f32>(&self.shape()).expect("a tensor of floats")
+    }
+}
+
+impl fmt::Debug for Classifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Classifier").field("description", &self.description).finish_non_exhaustive()
+    }
+}
+
+impl Description {
+    fn check(&self) -> Result<(), &'static str> {
+        let sides = [self.input_width, self.input_height, self.resize];
+        if sides.iter().any(|side| !(1..=4096).contains(side)) {
+            Err("names a size outside 1 to 4096")
+        } else if self.resize < self.input_width.max(self.input_height) {
+            Err("names a `resize` smaller than the input")
+        } else if self.std.contains(&0.0) {
+            Err("names a `std` of zero")
+        } else if Path::new(&self.file).file_name() != Some(self.file.as_ref()) {
+            Err("names a `file` outside its own folder")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl ModelError {
+    fn new(path: &Path, problem: impl Into<String>, source: Option<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { path: path.to_owned(), problem: problem.into(), source }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    fs::read(path).map_err(|error| ModelError::new(path, "cannot be read", Some(error.into())))
+}
+
+fn build(onnx: &[u8], description: &Description) -> TractResult<Arc<TypedRunnableModel>> {
+    let (height, width) = (description.input_height as usize, description.input_width as usize);
+    tract_onnx::onnx()
+        .model_for_read(&mut &*onnx)?
+        .with_input_fact(0, f32::fact([1, 3, height, width]).into())?
+        .into_optimized()?
+        .into_runnable()
+}
+
+/// The middle `part` of `whole` pixels, whose start is rounded half to even: torchvision's `CenterCrop`.
+fn centre(whole: u32, part: u32) -> Range<u32> {
+    let start = (f64::from(whole - part) / 2.0).round_ties_even() as u32;
+    start..start + part
+}
+
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/efficientnet-lite0");
+    const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/samples");
+
+    /// Largest difference of a logit from the reference's: what different orders of the same sums come to.
+    const TOLERANCE: f64 = 1e-3;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Reference {
+        photos: Vec<ReferencePhoto>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ReferencePhoto {
+        file: String,
+        decoded_sha256: String,
+        cropped_sha256: String,
+        top5: Vec<ReferenceLabel>,
+        logits: Vec<f64>,
+    }
+
+    #[derive(Deserialize)]
+    struct ReferenceLabel {
+        label: String,
+        probability: f64,
+    }
+
+    #[test]
+    fn from_the_file_to_the_logits_it_is_the_reference() {
+        let classifier = Classifier::load(Path::new(MODEL)).unwrap();
+        let reference = fs::read(Path::new(MODEL).join("reference.json")).unwrap();
+        let Reference { photos } = serde_json::from_slice(&reference).unwrap();
+        assert!(!photos.is_empty());
+        for expected in photos {
+            let bytes = fs::read(Path::new(SAMPLES).join(&expected.file)).unwrap();
+            let photo = Photo::decode(&bytes, 1_000_000).unwrap();
+            assert_eq!(hex(&Sha256::digest(photo.raster().bytes())), expected.decoded_sha256, "{}", expected.file);
+            let cropped = classifier.crop(photo.raster());
+            assert_eq!(hex(&Sha256::digest(&cropped)), expected.cropped_sha256, "{}", expected.file);
+
+            let logits = classifier.run(classifier.prepare(&photo)).unwrap();
+            let worst = logits.iter().zip(&expected.logits).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
+            assert!(worst <= TOLERANCE, "{}: a logit is off by {worst}", expected.file);
+            let best = classifier.classify(&photo).unwrap().predictions;
+            assert_eq!(best.len(), 5);
+            for (got, expected) in best.iter().zip(&expected.top5) {
+                assert_eq!(got.label, expected.label);
+                assert!((got.probability - expected.probability).abs() <= TOLERANCE, "{}", got.label);
+            }
+        }
+    }
+}

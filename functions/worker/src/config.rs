@@ -1,0 +1,137 @@
+//! What this function is configured by.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use shared::config::{ConfigError, Vars};
+use shared::recipe::{Recipe, WatermarkText};
+
+/// Settings of the worker.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `UPLOAD_BUCKET`.
+    pub upload_bucket: String,
+    /// `PROCESSED_BUCKET`.
+    pub processed_bucket: String,
+    /// `DYNAMODB_TABLE`.
+    pub table: String,
+    /// `SQS_QUEUE_URL`: where messages wait longer before they come again.
+    pub queue_url: String,
+    /// `NOTIFY_TOPIC_ARN`; unset: nothing is published.
+    pub topic_arn: Option<String>,
+    /// `MODEL_DIR`, default `models/efficientnet-lite0`.
+    pub model_dir: PathBuf,
+    /// `DEFAULT_RECIPE`, default `assets/recipes/default.json`, and the files beside it.
+    pub recipes: Recipes,
+    /// `WATERMARK_TEXT`, default `© Darkroom`.
+    pub watermark_text: WatermarkText,
+    /// `MAX_UPLOAD_BYTES`, default 25 MiB.
+    pub max_upload_bytes: u64,
+    /// `MAX_PIXELS`, default 100 million.
+    pub max_pixels: u64,
+    /// `ALLOWED_ORIGINS`, default `*`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The configured recipes: the default one, and those that an upload names in `x-amz-meta-recipe`.
+#[derive(Clone, Debug)]
+pub struct Recipes {
+    default: Recipe,
+    named: BTreeMap<String, Recipe>,
+}
+
+/// A recipe file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum RecipeFileError {
+    #[error("cannot be read")]
+    Read(#[from] std::io::Error),
+    #[error("is no recipe")]
+    Parse(#[from] serde_json::Error),
+}
+
+impl Recipes {
+    /// What an upload gets that asks for nothing.
+    pub fn default(&self) -> &Recipe {
+        &self.default
+    }
+
+    /// The recipe of the file `{name}.json` beside the default's.
+    pub fn named(&self, name: &str) -> Option<&Recipe> {
+        self.named.get(name)
+    }
+
+    /// Reads `default` and every other `.json` file in its folder. Problems name the file.
+    fn read(default: &Path) -> Result<Self, String> {
+        let explain = |path: &Path, error: RecipeFileError| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!("{} {error}{cause}", path.display())
+        };
+        let default_recipe = read_recipe(default).map_err(|error| explain(default, error))?;
+        let folder = default.parent().unwrap_or(Path::new("."));
+        let entries = std::fs::read_dir(folder).map_err(|error| explain(folder, error.into()))?;
+        let mut named = BTreeMap::new();
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|extension| extension == "json")
+                && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+            {
+                named.insert(name.to_owned(), read_recipe(&path).map_err(|error| explain(&path, error))?);
+            }
+        }
+        Ok(Self { default: default_recipe, named })
+    }
+}
+
+fn read_recipe(path: &Path) -> Result<Recipe, RecipeFileError> {
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+impl Config {
+    /// Reads the settings and the recipe files, or says everything that is wrong with them.
+    pub fn read(mut vars: Vars) -> Result<Self, ConfigError> {
+        let (upload_bucket, processed_bucket) = vars.buckets();
+        let recipe_path = vars.path_or("DEFAULT_RECIPE", "assets/recipes/default.json");
+        let recipes = Recipes::read(&recipe_path).map_err(|problem| vars.problem("DEFAULT_RECIPE", problem)).ok();
+        let text = vars.optional("WATERMARK_TEXT").unwrap_or_else(|| "© Darkroom".to_owned());
+        let text = WatermarkText::try_from(text).map_err(|error| vars.problem("WATERMARK_TEXT", error)).ok();
+        let table = vars.required("DYNAMODB_TABLE");
+        let queue_url = vars.required("SQS_QUEUE_URL");
+        let max_upload_bytes = vars.max_upload_bytes();
+        let max_pixels = vars.number_or("MAX_PIXELS", 100_000_000, 1, 1_000_000_000);
+        let (topic_arn, allowed_origins) = (vars.optional("NOTIFY_TOPIC_ARN"), vars.allowed_origins());
+        let model_dir = vars.path_or("MODEL_DIR", "models/efficientnet-lite0");
+        let Some((recipes, watermark_text)) = recipes.zip(text) else { return Err(vars.into_error()) };
+        vars.finish(Self {
+            upload_bucket,
+            processed_bucket,
+            table,
+            queue_url,
+            topic_arn,
+            model_dir,
+            recipes,
+            watermark_text,
+            max_upload_bytes,
+            max_pixels,
+            allowed_origins,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_is_reported_together() {
+        let vars = Vars::new([
+            ("DEFAULT_RECIPE".to_owned(), "no/such/file.json".to_owned()),
+            ("WATERMARK_TEXT".to_owned(), "   ".to_owned()),
+            ("MAX_PIXELS".to_owned(), "0".to_owned()),
+        ]);
+        let message = Config::read(vars).unwrap_err().to_string();
+        for part in
+            ["UPLOAD_BUCKET", "no/such/file.json cannot be read", "WATERMARK_TEXT", "MAX_PIXELS", "SQS_QUEUE_URL"]
+        {
+            assert!(message.contains(part), "{part} is not in: {message}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Why a photo, or what somebody wants made of it, is refused.
+
+use shared::error::{Code, Failure};
+use shared::format::Format;
+
+/// What is wrong with the bytes, or with the recipe for these bytes. None of it passes with time.
+///
+/// The message of the error itself is for the log; [`Self::message`] is for the person whose photo it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// There is nothing to look at.
+    #[error("zero bytes")]
+    Empty,
+    /// The content is no image, or of a kind that is not read.
+    #[error("the content is {detected}")]
+    UnsupportedFormat {
+        /// What the content is, to be read after "The file is".
+        detected: &'static str,
+    },
+    /// More pixels than the configured limit.
+    #[error("{width} × {height} pixels exceed the limit of {max_pixels}")]
+    TooManyPixels {
+        /// Width by the header, in pixels.
+        width: u32,
+        /// Height by the header, in pixels.
+        height: u32,
+        /// The limit.
+        max_pixels: u64,
+    },
+    /// A side longer than the format's decoder takes.
+    #[error("a side of {side} pixels exceeds {max_side}")]
+    TooLong {
+        /// The longer side by the header, in pixels.
+        side: u32,
+        /// The limit.
+        max_side: u32,
+    },
+    /// A JPEG that is cheap to send and expensive to decode.
+    #[error("a JPEG of {scans} scans over {width} × {height} pixels")]
+    TooManyScans {
+        /// Passes over the picture.
+        scans: u32,
+        /// Width by the header, in pixels.
+        width: u32,
+        /// Height by the header, in pixels.
+        height: u32,
+    },
+    /// The header or the pixels do not decode, a file cut short included.
+    #[error("the {format:?} data is damaged")]
+    Corrupt {
+        /// What the content claims to be.
+        format: Format,
+        /// What the decoder says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The watermark's font cannot draw this character.
+    #[error("the watermark's font has no glyph for {0:?}")]
+    MissingGlyph(char),
+    /// The output format cannot hold a picture of this size.
+    #[error("{format:?} has no room for {width} × {height} pixels")]
+    TooLongForFormat {
+        /// The output format.
+        format: Format,
+        /// Width of the derivative, in pixels.
+        width: u32,
+        /// Height of the derivative, in pixels.
+        height: u32,
+    },
+    /// An encoder failed on pixels of ours.
+    #[error("encoding {format:?} failed")]
+    Encode {
+        /// The output format.
+        format: Format,
+        /// What the encoder says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl ImageError {
+    pub(super) fn corrupt(format: Format, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Corrupt { format, source: source.into() }
+    }
+
+    pub(super) fn encode(format: Format, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Encode { format, source: source.into() }
+    }
+
+    /// The stable code of the job that fails by this.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Empty => Code::EmptyFile,
+            Self::UnsupportedFormat { .. } => Code::UnsupportedFormat,
+            Self::TooManyPixels { .. } | Self::TooLong { .. } | Self::TooManyScans { .. } => Code::ImageTooLarge,
+            Self::Corrupt { .. } => Code::CorruptImage,
+            Self::MissingGlyph(_) | Self::TooLongForFormat { .. } => Code::InvalidRecipe,
+            Self::Encode { .. } => Code::Internal,
+        }
+    }
+
+    /// A sentence for a person, without internals.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Empty => "The file is empty.".into(),
+            Self::UnsupportedFormat { detected } => {
+                format!("The file is {detected}; JPEG, PNG, WebP, GIF, BMP and TIFF are read.")
+            }
+            Self::TooManyPixels { width, height, max_pixels } => {
+                format!("The image has {width} × {height} pixels; at most {max_pixels} are processed.")
+            }
+            Self::TooLong { side, max_side } => {
+                format!("The image is {side} pixels long; at most {max_side} are processed.")
+            }
+            Self::TooManyScans { scans, .. } => {
+                format!("The JPEG is stored in {scans} scans, too many for its size.")
+            }
+            Self::Corrupt { format, .. } => {
+                format!("The {} file is damaged or incomplete.", name(*format))
+            }
+            Self::MissingGlyph(c) => format!("The watermark's font has no letter for “{c}”."),
+            Self::TooLongForFormat { format, width, height } => {
+                format!("A {} file cannot hold {width} × {height} pixels.", name(*format))
+            }
+            Self::Encode { .. } => "The image could not be processed.".into(),
+        }
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Encode { .. } => Self::permanent(error),
+            _ => Self::client(error.code(), error.message()),
+        }
+    }
+}
+
+/// The format as people write it.
+fn name(format: Format) -> &'static str {
+    match format {
+        Format::Jpeg => "JPEG",
+        Format::Png => "PNG",
+        Format::Webp => "WebP",
+        Format::Gif => "GIF",
+        Format::Bmp => "BMP",
+        Format::Tiff => "TIFF",
+    }
+}

@@ -1,0 +1,164 @@
+//! JPEG: a look at the markers first, the pixels by libjpeg-turbo (as Mozilla ships it) afterwards.
+//!
+//! libjpeg-turbo is what the classifier's reference decodes with, so its pixels are the reference's, bit for bit; it
+//! is also the fastest. It fills whatever a cut file lacks with grey and says nothing, so a file has to reach its end
+//! marker before it is decoded at all. Absent here: colour profiles, and arithmetic coding, which no camera writes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use mozjpeg::{ColorSpace, Decompress};
+use shared::format::Format;
+
+use super::ImageError;
+use super::raster::{Raster, Samples};
+
+/// Scans times pixels that one file may cost. A scan of a megapixel takes up to 4 ms, so this is about five seconds:
+/// 12 scans, as progressive encoders write them, of the largest photo. A kilobyte can claim a hundred times more.
+const MAX_SCANNED_PIXELS: u64 = 1_200_000_000;
+
+/// Scans that even a tiny picture may have: each takes some microseconds, whatever its size.
+const MAX_SCANS: u32 = 500;
+
+/// Longest side that libjpeg decodes, in pixels.
+const MAX_SIDE: u32 = 65_500;
+
+/// Rows converted at a time where libjpeg does not convert the colours itself.
+const ROWS_AT_ONCE: usize = 16;
+
+const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
+const SOS: u8 = 0xDA;
+const APP1: u8 = 0xE1;
+
+/// What the markers say. Nothing has been decoded for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Survey {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Passes over the picture.
+    scans: u32,
+    /// Whether the end marker was reached.
+    complete: bool,
+}
+
+/// Walks over the whole file once.
+pub(super) fn survey(bytes: &[u8]) -> Result<Survey, ImageError> {
+    let mut frame = None;
+    let (mut scans, mut complete) = (0, false);
+    for Marker { code, payload } in markers(bytes) {
+        match code {
+            // Start of frame: precision, height, width. C4, C8 and CC share the range and mean something else.
+            0xC0..=0xCF if !matches!(code, 0xC4 | 0xC8 | 0xCC) => {
+                if code > 0xC2 {
+                    return Err(ImageError::UnsupportedFormat { detected: "a JPEG of a rare kind" });
+                }
+                let &[precision, h1, h0, w1, w0, ..] = payload else { return Err(corrupt("a short frame header")) };
+                if precision != 8 {
+                    return Err(ImageError::UnsupportedFormat { detected: "a JPEG of more than 8 bits a channel" });
+                }
+                if frame.replace((u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]))).is_some() {
+                    return Err(corrupt("a second frame header"));
+                }
+            }
+            SOS => scans += 1,
+            EOI => complete = true,
+            _ => {}
+        }
+    }
+    let (width, height) = frame.ok_or_else(|| corrupt("no frame header"))?;
+    Ok(Survey { width: width.into(), height: height.into(), scans, complete })
+}
+
+impl Survey {
+    /// Refuses what would take too long, and what was cut short.
+    pub(super) fn check(&self) -> Result<(), ImageError> {
+        let Self { width, height, scans, complete } = *self;
+        let side = width.max(height);
+        if side > MAX_SIDE {
+            return Err(ImageError::TooLong { side, max_side: MAX_SIDE });
+        }
+        let cost = u64::from(scans) * u64::from(width) * u64::from(height);
+        if scans > MAX_SCANS || cost > MAX_SCANNED_PIXELS {
+            return Err(ImageError::TooManyScans { scans, width, height });
+        }
+        if complete { Ok(()) } else { Err(corrupt("no end marker")) }
+    }
+}
+
+/// The EXIF block, from its TIFF header on.
+pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    markers(bytes)
+        .take_while(|marker| marker.code != SOS)
+        .filter(|marker| marker.code == APP1)
+        .find_map(|marker| marker.payload.strip_prefix(b"Exif\0\0"))
+}
+
+/// Decodes a file that [`Survey::check`] let through.
+pub(super) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
+    // libjpeg reports a fatal error by unwinding with a `String`. Anything else is a defect, and passes on.
+    match catch_unwind(AssertUnwindSafe(|| pixels(bytes))) {
+        Ok(result) => result.map_err(|error| ImageError::corrupt(Format::Jpeg, error)),
+        Err(panic) => match panic.downcast::<String>() {
+            Ok(message) => Err(corrupt(*message)),
+            Err(panic) => resume_unwind(panic),
+        },
+    }
+}
+
+fn pixels(bytes: &[u8]) -> std::io::Result<Raster> {
+    let header = Decompress::new_mem(bytes)?;
+    let (width, height) = (header.width() as u32, header.height() as u32);
+    let data = match header.color_space() {
+        ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
+            let mut rows = header.to_colorspace(ColorSpace::JCS_CMYK)?;
+            let stride = width as usize * 4;
+            let mut ink = vec![0; stride * ROWS_AT_ONCE];
+            let mut data = Vec::with_capacity(width as usize * height as usize * 3);
+            for first in (0..height as usize).step_by(ROWS_AT_ONCE) {
+                let count = ROWS_AT_ONCE.min(height as usize - first);
+                // Adobe's inversion is taken for granted, with or without Adobe's marker: every browser does.
+                Samples::InvertedCmyk.append(rows.read_scanlines_into(&mut ink[..stride * count])?, &mut data);
+            }
+            data
+        }
+        _ => header.rgb()?.read_scanlines()?,
+    };
+    Ok(Raster::new(width, height, false, data))
+}
+
+/// A marker and what its segment holds.
+struct Marker<'a> {
+    code: u8,
+    payload: &'a [u8],
+}
+
+/// The file's markers up to its end marker, found by libjpeg's own rule, so that both see the same file.
+///
+/// Compressed data is skipped like any other stray bytes: in it, a 0xFF is followed by a zero or a restart marker.
+fn markers(bytes: &[u8]) -> impl Iterator<Item = Marker<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let code = loop {
+            rest = &rest[memchr::memchr(0xFF, rest)?..];
+            rest = &rest[rest.iter().position(|&byte| byte != 0xFF)?..];
+            let (&code, after) = rest.split_first()?;
+            rest = after;
+            // Restart markers, TEM and SOI stand alone.
+            if !matches!(code, 0 | 1 | 0xD0..=SOI) {
+                break code;
+            }
+        };
+        if code == EOI {
+            rest = &[];
+            return Some(Marker { code, payload: &[] });
+        }
+        let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
+        let payload = rest.get(2..length)?;
+        rest = &rest[length..];
+        Some(Marker { code, payload })
+    })
+}
+
+fn corrupt(detail: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ImageError {
+    ImageError::corrupt(Format::Jpeg, detail)
+}

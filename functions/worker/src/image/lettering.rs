@@ -1,0 +1,150 @@
+//! Text as a mask: which pixels its letters cover, and how much.
+
+use std::ops::Range;
+
+use ab_glyph::{Font as _, FontVec, GlyphId, OutlinedGlyph, PxScale, ScaleFont};
+use ttf_parser::Face;
+use ttf_parser::gpos::{PairAdjustment, PositioningSubtable};
+
+use super::ImageError;
+
+/// A TrueType or OpenType font.
+pub(super) struct Font(FontVec);
+
+/// Coverage from 0 to 1 of a rectangle, row after row.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Mask {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) coverage: Vec<f32>,
+}
+
+/// A line of text, laid out and not drawn yet.
+pub(super) struct Line {
+    glyphs: Vec<OutlinedGlyph>,
+    columns: Range<f32>,
+    rows: Range<f32>,
+}
+
+impl Font {
+    pub(super) fn load(bytes: Vec<u8>) -> Result<Self, ab_glyph::InvalidFont> {
+        FontVec::try_from_vec(bytes).map(Self)
+    }
+
+    /// The first character that this font would show as an empty box.
+    pub(super) fn missing(&self, text: &str) -> Option<char> {
+        text.chars().find(|&c| self.0.glyph_id(c) == GlyphId(0))
+    }
+
+    /// Lays out one line, `height` pixels from the top of its tallest letter to the bottom of its lowest.
+    pub(super) fn line(&self, text: &str, height: f32) -> Result<Line, ImageError> {
+        if let Some(c) = self.missing(text) {
+            return Err(ImageError::MissingGlyph(c));
+        }
+        let scaled = self.0.as_scaled(PxScale::from(height));
+        let units = scaled.h_scale_factor();
+        let face = Face::parse(self.0.as_slice(), 0).ok();
+        let mut glyphs = Vec::new();
+        let mut caret = 0.0;
+        let mut previous = None;
+        for id in text.chars().map(|c| self.0.glyph_id(c)) {
+            if let Some(previous) = previous {
+                let pair = scaled.kern(previous, id);
+                caret +=
+                    if pair == 0.0 { face.as_ref().map_or(0.0, |face| kern(face, previous, id) * units) } else { pair };
+            }
+            let glyph = id.with_scale_and_position(PxScale::from(height), ab_glyph::point(caret, 0.0));
+            caret += scaled.h_advance(id);
+            previous = Some(id);
+            glyphs.extend(self.0.outline_glyph(glyph));
+        }
+        let bounds: Vec<_> = glyphs.iter().map(OutlinedGlyph::px_bounds).collect();
+        let least = |of: fn(&ab_glyph::Rect) -> f32| bounds.iter().map(of).reduce(f32::min).unwrap_or_default();
+        let most = |of: fn(&ab_glyph::Rect) -> f32| bounds.iter().map(of).reduce(f32::max).unwrap_or_default();
+        let columns = least(|rect| rect.min.x)..most(|rect| rect.max.x);
+        let rows = least(|rect| rect.min.y)..most(|rect| rect.max.y);
+        Ok(Line { glyphs, columns, rows })
+    }
+}
+
+impl Line {
+    /// Width of the letters themselves, in whole pixels.
+    pub(super) fn width(&self) -> f32 {
+        self.columns.end - self.columns.start
+    }
+
+    /// Height of the letters themselves, in whole pixels.
+    pub(super) fn height(&self) -> f32 {
+        self.rows.end - self.rows.start
+    }
+
+    /// Draws the letters, with `pad` empty pixels on every side.
+    pub(super) fn mask(&self, pad: usize) -> Mask {
+        let (width, height) = (self.width() as usize + 2 * pad, self.height() as usize + 2 * pad);
+        let mut coverage = vec![0.0_f32; width * height];
+        for glyph in &self.glyphs {
+            let bounds = glyph.px_bounds();
+            let left = (bounds.min.x - self.columns.start) as usize + pad;
+            let top = (bounds.min.y - self.rows.start) as usize + pad;
+            glyph.draw(|x, y, part| {
+                if let Some(cell) = coverage.get_mut((top + y as usize) * width + left + x as usize) {
+                    // Letters that touch add up to at most a full cover.
+                    *cell = (*cell + part).min(1.0);
+                }
+            });
+        }
+        Mask { width, height, coverage }
+    }
+}
+
+impl Mask {
+    /// The mask, spread softly over about `radius` pixels: three box blurs come close to a Gaussian one.
+    pub(super) fn blurred(&self, radius: usize) -> Self {
+        let mut soft = self.clone();
+        for _ in 0..3 {
+            soft.blur_lines(radius, soft.height, soft.width, soft.width, 1);
+            soft.blur_lines(radius, soft.width, soft.height, 1, soft.width);
+        }
+        soft
+    }
+
+    /// Blurs `count` lines of `length` cells each; a line begins `start` after the one before, a cell `step`.
+    fn blur_lines(&mut self, radius: usize, count: usize, length: usize, start: usize, step: usize) {
+        let weight = 1.0 / (2 * radius + 1) as f32;
+        let mut line = vec![0.0; length];
+        for n in 0..count {
+            for (at, cell) in line.iter_mut().enumerate() {
+                *cell = self.coverage[n * start + at * step];
+            }
+            let mut sum: f32 = line.iter().take(radius).sum();
+            for at in 0..length {
+                sum += line.get(at + radius).unwrap_or(&0.0);
+                self.coverage[n * start + at * step] = (sum * weight).clamp(0.0, 1.0);
+                sum -= at.checked_sub(radius).map_or(0.0, |gone| line[gone]);
+            }
+        }
+    }
+}
+
+/// How far a pair of letters is moved apart, in font units, by the font's `GPOS` table: new fonts have no other.
+fn kern(face: &Face<'_>, left: GlyphId, right: GlyphId) -> f32 {
+    let (left, right) = (ttf_parser::GlyphId(left.0), ttf_parser::GlyphId(right.0));
+    let Some(gpos) = face.tables().gpos else { return 0.0 };
+    let kerning = gpos.features.into_iter().filter(|feature| feature.tag == ttf_parser::Tag::from_bytes(b"kern"));
+    let lookups = kerning.flat_map(|feature| feature.lookup_indices).filter_map(|index| gpos.lookups.get(index));
+    let mut pairs =
+        lookups.flat_map(|lookup| lookup.subtables.into_iter::<PositioningSubtable<'_>>()).filter_map(|subtable| {
+            match subtable {
+                PositioningSubtable::Pair(pair) => Some(pair),
+                _ => None,
+            }
+        });
+    let found = pairs.find_map(|pair| match pair {
+        PairAdjustment::Format1 { coverage, sets } => sets.get(coverage.get(left)?)?.get(right),
+        PairAdjustment::Format2 { coverage, classes, matrix } => {
+            coverage.get(left)?;
+            matrix.get((classes.0.get(left), classes.1.get(right)))
+        }
+    });
+    found.map_or(0.0, |(first, _)| f32::from(first.x_advance))
+}

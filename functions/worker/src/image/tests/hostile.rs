@@ -1,0 +1,123 @@
+//! Damaged and hostile bytes: an error with its code, never a panic, never work out of proportion.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn code(bytes: &[u8]) -> &'static str {
+    decode(bytes).map_or_else(|error| error.code().as_str(), |_| "decoded")
+}
+
+#[test]
+fn a_file_cut_short_is_corrupt() {
+    for (name, bytes) in fixtures() {
+        // What follows the pixels (EXIF of a WebP, the other frames of an animation) may be missing.
+        let whole = if name.starts_with("animated") { bytes.len() / 3 } else { bytes.len() };
+        for percent in (10..90).step_by(5) {
+            let cut = whole * percent / 100;
+            if cut > 40 && !(name.contains("orientation") && (name.ends_with("webp") || name.ends_with("png"))) {
+                assert_eq!(code(&bytes[..cut]), "CORRUPT_IMAGE", "{name} at {percent} % of {}", bytes.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_without_its_last_byte_is_corrupt() {
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/samples/cat.jpg");
+    for bytes in [std::fs::read(samples).unwrap(), fixture("progressive.jpg"), fixture("cmyk.jpg")] {
+        assert_eq!(code(&bytes), "decoded");
+        for percent in 10..100 {
+            assert_eq!(code(&bytes[..bytes.len() * percent / 100]), "CORRUPT_IMAGE", "{percent} %");
+        }
+        assert_eq!(code(&bytes[..bytes.len() - 1]), "CORRUPT_IMAGE");
+        assert_eq!(code(&[&bytes[..], b"<?php system($_GET[0]);"].concat()), "decoded", "what follows the end is ignored");
+    }
+}
+
+#[test]
+fn empty_and_tiny_files_have_their_codes() {
+    assert_eq!(code(b""), "EMPTY_FILE");
+    assert_eq!(code(b"\xFF"), "UNSUPPORTED_FORMAT");
+    assert_eq!(code(b"\xFF\xD8\xFF"), "CORRUPT_IMAGE");
+    assert_eq!(code(b"\x89PNG\r\n\x1A\n"), "CORRUPT_IMAGE");
+    assert_eq!(code(b"GIF89a"), "CORRUPT_IMAGE");
+    assert_eq!(code(b"II*\0\x08\0\0\0"), "CORRUPT_IMAGE");
+}
+
+/// A baseline frame of this size, and as many empty scans.
+fn jpeg(width: u16, height: u16, scans: usize) -> Vec<u8> {
+    let [h1, h0] = height.to_be_bytes();
+    let [w1, w0] = width.to_be_bytes();
+    let frame = [0xFF, 0xC2, 0, 11, 8, h1, h0, w1, w0, 1, 1, 0x11, 0];
+    let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0];
+    [&b"\xFF\xD8"[..], &frame, &scan.repeat(scans), b"\xFF\xD9"].concat()
+}
+
+#[test]
+fn claims_are_refused_before_any_pixel() {
+    let start = Instant::now();
+    let png = |width: u32, height: u32| {
+        [b"\x89PNG\r\n\x1A\n\0\0\0\rIHDR", &width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat()
+    };
+    assert_eq!(code(&png(i32::MAX as u32, 1)), "IMAGE_TOO_LARGE");
+    assert_eq!(code(&png(20_000, 20_000)), "IMAGE_TOO_LARGE");
+    assert_eq!(code(&png(0, 7)), "CORRUPT_IMAGE");
+    assert_eq!(code(&jpeg(65_500, 65_500, 1)), "IMAGE_TOO_LARGE");
+    assert_eq!(code(&jpeg(65_535, 1, 1)), "IMAGE_TOO_LARGE");
+    assert_eq!(code(&jpeg(100, 0, 1)), "CORRUPT_IMAGE");
+    assert_eq!(code(&jpeg(8192, 8192, 99)), "IMAGE_TOO_LARGE");
+    assert_eq!(code(&jpeg(1, 1, 50_000)), "IMAGE_TOO_LARGE");
+    assert_eq!(code(b"GIF89a\xFF\xFF\xFF\xFF\0\0\0,\0\0\0\0\x01\0\x01\0\0"), "IMAGE_TOO_LARGE");
+    assert_eq!(code(b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\xFF\xFF\xFF\xFF\0"), "IMAGE_TOO_LARGE");
+    assert_eq!(code(b"RIFF\xFF\xFF\xFF\xFFWEBPVP8X\x0A\0\0\0\0\0\0\0\xFF\xFF\xFF\xFF\xFF\xFF"), "IMAGE_TOO_LARGE");
+    assert_eq!(code(b"RIFF\xFF\xFF\xFF\xFFWEBPVP8L\x0A\0\0\0\x2F\xFF\xFF\xFF\x0F"), "IMAGE_TOO_LARGE");
+    let bmp = [b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0", &[0, 0, 1, 0, 0, 0, 255, 255][..]].concat();
+    assert_eq!(code(&bmp), "IMAGE_TOO_LARGE");
+    assert_eq!(code(&[b"\xFF\xD8".to_vec(), vec![0xFF; 5 << 20]].concat()), "CORRUPT_IMAGE");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn limits_are_the_callers() {
+    let bytes = fixture("rgb.bmp");
+    assert!(Photo::decode(&bytes, 48 * 32).is_ok());
+    let error = Photo::decode(&bytes, 48 * 32 - 1).unwrap_err();
+    assert_eq!(error.code().as_str(), "IMAGE_TOO_LARGE");
+    assert!(error.message().contains("48 × 32"), "{}", error.message());
+}
+
+fn some_fixture() -> impl Strategy<Value = Vec<u8>> {
+    proptest::sample::select(fixtures()).prop_map(|(_, bytes)| bytes)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        start in proptest::sample::select(vec![
+            &b""[..], b"\xFF\xD8\xFF", b"\x89PNG\r\n\x1A\n", b"RIFF\0\0\0\0WEBP", b"GIF89a", b"II*\0", b"MM\0*",
+            b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0",
+        ]),
+        rest in proptest::collection::vec(any::<u8>(), 0..600),
+    ) {
+        let _ = Photo::decode(&[start, &rest].concat(), 1_000_000);
+    }
+
+    #[test]
+    fn damaged_pictures_never_panic(
+        mut bytes in some_fixture(),
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+    ) {
+        for (place, value) in damage {
+            let at = place.index(bytes.len());
+            bytes[at] = value;
+        }
+        bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
+        let _ = Photo::decode(&bytes, 1_000_000);
+    }
+}

@@ -1,0 +1,179 @@
+//! Recipes carried out: formats, sizes, and what must not be in a derivative.
+
+use super::*;
+
+const FONT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/fonts/NotoSans-Bold.ttf");
+
+fn watermarker() -> Watermarker {
+    Watermarker::new(std::fs::read(FONT).unwrap(), "© Darkroom".to_owned().try_into().unwrap()).unwrap()
+}
+
+fn recipe(json: &str) -> Recipe {
+    serde_json::from_str(json).unwrap()
+}
+
+/// The only derivative of this recipe, and what it decodes to.
+fn rendered(photo: Photo, json: &str) -> (Rendered, Photo) {
+    let derivative = render(photo, &recipe(json), &watermarker()).unwrap().remove(0);
+    let again = decode(&derivative.bytes).unwrap();
+    assert_eq!((again.width(), again.height()), (derivative.width, derivative.height));
+    assert_eq!(again.format(), derivative.format);
+    (derivative, again)
+}
+
+fn flat(width: u32, height: u32, pixel: &[u8]) -> Photo {
+    let data = pixel.repeat(width as usize * height as usize);
+    let raster = Raster::new(width, height, pixel.len() == 4, data);
+    Photo { raster, format: Format::Png }
+}
+
+#[test]
+fn every_format_becomes_every_format() {
+    for name in ["baseline.jpg", "rgb-16.png", "lossy.webp", "plain.gif", "rgb.bmp", "plain.tiff"] {
+        let photo = decode(&fixture(name)).unwrap();
+        let source = photo.format();
+        for (asked, expected) in [
+            ("", source),
+            (r#","format":"jpeg""#, Format::Jpeg),
+            (r#","format":"png""#, Format::Png),
+            (r#","format":"webp""#, Format::Webp),
+            (r#","format":"auto""#, if source == Format::Png { Format::Jpeg } else { source }),
+        ] {
+            let (derivative, again) =
+                rendered(photo.clone(), &format!(r#"[{{"name":"a","watermark":false{asked}}}]"#));
+            assert_eq!(derivative.format, expected, "{name} {asked}");
+            assert_close(name, quarters(&again), QUARTERS, 12);
+        }
+    }
+}
+
+#[test]
+fn transparency_is_kept_where_it_can_be_and_white_elsewhere() {
+    for name in ["rgba.png", "rgba.webp", "rgba.tiff"] {
+        let photo = decode(&fixture(name)).unwrap();
+        let kept = [[255, 0, 0, 255], [0, 255, 0, 128], [0, 0, 255, 255]];
+        let (derivative, again) = rendered(photo.clone(), r#"[{"name":"a","watermark":false,"format":"auto"}]"#);
+        assert_eq!(derivative.format, photo.format());
+        assert!(again.has_alpha());
+        // Lossy WebP keeps transparency, not the colours beneath.
+        assert_close(name, quarters(&again).map(|p| if p[3] == 0 { [0; 4] } else { p }), [kept[0], kept[1], kept[2], [0; 4]], 12);
+        let (_, again) = rendered(photo, r#"[{"name":"a","watermark":false,"format":"jpeg"}]"#);
+        let on_white = [[255, 0, 0, 255], [127, 255, 127, 255], [0, 0, 255, 255], [255; 4]];
+        assert_close(name, quarters(&again), on_white, 12);
+    }
+}
+
+#[test]
+fn grey_is_stored_as_grey() {
+    let colored = rendered(flat(300, 300, &[90, 91, 92]), r#"[{"name":"a","watermark":false}]"#).0;
+    let grey = rendered(flat(300, 300, &[90, 90, 90]), r#"[{"name":"a","watermark":false}]"#).0;
+    // Byte 25 of a PNG is its colour type: 2 is RGB, 0 grey.
+    assert_eq!((colored.bytes[25], grey.bytes[25]), (2, 0));
+}
+
+#[test]
+fn derivatives_come_in_order_and_do_not_see_one_another() {
+    let photo = decode(&fixture("rgb-16.png")).unwrap();
+    let json = r#"[{"name":"full","watermark":false},{"name":"small","resize":{"width":24},"watermark":false},
+                   {"name":"again","watermark":false}]"#;
+    let all = render(photo.clone(), &recipe(json), &watermarker()).unwrap();
+    let names: Vec<_> = all.iter().map(|derivative| derivative.name.as_str()).collect();
+    assert_eq!(names, ["full", "small", "again"]);
+    assert_eq!((all[1].width, all[1].height), (24, 16));
+    assert_eq!(all[0].bytes, all[2].bytes);
+    assert_eq!(all, render(photo, &recipe(json), &watermarker()).unwrap(), "the same again gives the same bytes");
+}
+
+#[test]
+fn metadata_stays_behind() {
+    let mut photo = fixture("orientation-6.jpg");
+    let comment = b"\xFF\xFE\x00\x0Ecamera-serial";
+    photo.splice(2..2, *comment);
+    photo.extend_from_slice(b"trailing-secret");
+    for format in ["jpeg", "png", "webp"] {
+        let json = format!(r#"[{{"name":"a","format":"{format}"}}]"#);
+        let (derivative, _) = rendered(decode(&photo).unwrap(), &json);
+        for secret in [&b"Exif"[..], b"EXIF", b"eXIf", b"camera", b"secret", b"ICC", b"iCCP", b"http://ns.adobe"] {
+            assert!(!derivative.bytes.windows(secret.len()).any(|part| part == secret), "{format}");
+        }
+    }
+}
+
+#[test]
+fn a_size_that_the_format_cannot_hold_is_the_recipes_fault() {
+    let error = render(flat(16_384, 1, &[0; 3]), &recipe(r#"[{"name":"a","format":"webp"}]"#), &watermarker());
+    assert_eq!(error.unwrap_err().code().as_str(), "INVALID_RECIPE");
+}
+
+/// Left, top, right and bottom of what differs.
+fn changed(before: &Photo, after: &Photo) -> Option<(u32, u32, u32, u32)> {
+    let (a, b) = (before.raster(), after.raster());
+    assert_eq!((a.width(), a.channels()), (b.width(), b.channels()));
+    let differs = |at: &usize| {
+        let at = at * a.channels();
+        a.bytes()[at..at + a.channels()] != b.bytes()[at..at + a.channels()]
+    };
+    let places = (0..(a.width() * a.height()) as usize).filter(differs).map(|at| (at as u32 % a.width(), at as u32 / a.width()));
+    places.fold(None, |found, (x, y)| {
+        let (left, top, right, bottom) = found.unwrap_or((x, y, x, y));
+        Some((left.min(x), top.min(y), right.max(x), bottom.max(y)))
+    })
+}
+
+#[test]
+fn the_default_mark_stands_bottom_right_and_nowhere_else() {
+    for ground in [[250, 250, 250], [10, 10, 10]] {
+        let photo = flat(1200, 900, &ground);
+        let (_, marked) = rendered(photo.clone(), r#"[{"name":"a","format":"png"}]"#);
+        let (left, top, right, bottom) = changed(&photo, &marked).unwrap();
+        assert!(left > 800 && top > 800, "{left} {top}");
+        assert!((1165..1190).contains(&right) && (865..890).contains(&bottom), "{right} {bottom}");
+        let ends = marked.raster().bytes().iter().fold((255, 0), |(low, high), &v| (v.min(low), v.max(high)));
+        assert!(ends.0 < 130 && ends.1 > 225, "letters and halo stand out on {ground:?}: {ends:?}");
+    }
+}
+
+#[test]
+fn a_mark_is_visible_on_nothing() {
+    let photo = flat(600, 400, &[0, 0, 0, 0]);
+    let (_, marked) = rendered(photo, r#"[{"name":"a"}]"#);
+    let solid = marked.raster().bytes().as_chunks::<4>().0.iter().filter(|pixel| pixel[3] > 200 && pixel[0] > 240);
+    assert!(solid.count() > 50);
+}
+
+#[test]
+fn a_mark_that_nobody_could_read_is_left_off() {
+    for (width, height) in [(1, 5000), (5000, 1), (20, 20), (40, 8)] {
+        let photo = flat(width, height, &[128, 128, 128]);
+        let (_, same) = rendered(photo.clone(), r#"[{"name":"a"}]"#);
+        assert_eq!(changed(&photo, &same), None, "{width} × {height}");
+    }
+}
+
+#[test]
+fn a_mark_stays_within_the_frame() {
+    let long = "A rather long line of text, for a photographer of many names and titles".to_owned();
+    for (width, height) in [(300, 3000), (3000, 300), (900, 900)] {
+        let photo = flat(width, height, &[128, 128, 128]);
+        for position in ["top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom", "bottom-right"]
+        {
+            let json = format!(r#"[{{"name":"a","watermark":{{"text":"{long}","position":"{position}"}}}}]"#);
+            let (_, marked) = rendered(photo.clone(), &json);
+            if let Some((left, _, right, _)) = changed(&photo, &marked) {
+                assert!(right - left <= width * 92 / 100 + 20, "{width} × {height} {position}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_letter_that_the_font_lacks_is_refused() {
+    let json = r#"[{"name":"a","watermark":{"text":"写真"}}]"#;
+    let error = render(flat(900, 900, &[0; 3]), &recipe(json), &watermarker()).unwrap_err();
+    assert_eq!(error.code().as_str(), "INVALID_RECIPE");
+    assert!(error.message().contains('写'), "{}", error.message());
+    let configured = Watermarker::new(std::fs::read(FONT).unwrap(), "写".to_owned().try_into().unwrap());
+    assert!(matches!(configured, Err(WatermarkerError::MissingGlyph('写'))));
+    let font = Watermarker::new(b"no font".to_vec(), "x".to_owned().try_into().unwrap());
+    assert!(matches!(font, Err(WatermarkerError::Font)));
+}

@@ -1,0 +1,100 @@
+//! Every kind of source: right size, right way up, right colours.
+
+use mozjpeg::{ColorSpace, Compress};
+
+use super::*;
+
+const RED: [u8; 4] = [255, 0, 0, 255];
+const GREEN: [u8; 4] = [0, 255, 0, 255];
+const BLUE: [u8; 4] = [0, 0, 255, 255];
+const YELLOW: [u8; 4] = [255, 255, 0, 255];
+
+fn grey(value: u8) -> [u8; 4] {
+    [value, value, value, 255]
+}
+
+fn check(name: &str, expected: [[u8; 4]; 4], tolerance: u8) {
+    let photo = decode(&fixture(name)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    assert_eq!((photo.width(), photo.height()), (48, 32), "{name}");
+    assert_eq!(Some(photo.format()), Format::from_file_name(name), "{name}");
+    assert_eq!(photo.has_alpha(), expected.iter().any(|pixel| pixel[3] != 255), "{name}");
+    assert_close(name, quarters(&photo), expected, tolerance);
+}
+
+#[test]
+fn colours_come_out_right() {
+    let luma = [grey(76), grey(150), grey(29), grey(226)];
+    let white_first = [grey(255), grey(0), grey(0), grey(0)];
+    let shades = [grey(255), grey(128), grey(64), grey(0)];
+    let see_through = [RED, [0, 255, 0, 128], BLUE, [0, 0, 0, 0]];
+    let grey_alpha = [grey(255), [128, 128, 128, 128], grey(64), [0, 0, 0, 0]];
+    let exact = [
+        "rgb-16.png",
+        "interlaced.png",
+        "interlaced-16.png",
+        "palette.png",
+        "animated.webp",
+        "animated.gif",
+        "plain.gif",
+        "rgb.bmp",
+        "palette.bmp",
+        "plain.tiff",
+        "deflate.tiff",
+        "palette.tiff",
+        "cmyk.tiff",
+    ];
+    exact.into_iter().for_each(|name| check(name, QUARTERS, 0));
+    ["baseline.jpg", "progressive.jpg", "cmyk.jpg", "lossy.webp"].into_iter().for_each(|name| check(name, QUARTERS, 6));
+    check("grey.jpg", luma, 2);
+    check("grey.png", luma, 0);
+    ["one-bit.png", "one-bit.bmp", "one-bit.tiff", "fax.tiff"].into_iter().for_each(|name| check(name, white_first, 0));
+    ["grey-16.png", "grey-16.tiff"].into_iter().for_each(|name| check(name, shades, 0));
+    ["grey-alpha.png", "grey-alpha.tiff"].into_iter().for_each(|name| check(name, grey_alpha, 0));
+    ["rgba.png", "rgba.webp", "rgba.tiff"].into_iter().for_each(|name| check(name, see_through, 0));
+    check("palette-alpha.png", [[255, 0, 0, 128], GREEN, [0, 0, 255, 0], YELLOW], 0);
+    check("transparent.gif", [RED, GREEN, [0, 0, 255, 0], YELLOW], 0);
+}
+
+/// No writer at hand makes YCCK but libjpeg itself.
+#[test]
+fn ycck_comes_out_right() {
+    let mut settings = Compress::new(ColorSpace::JCS_CMYK);
+    settings.set_size(48, 32);
+    settings.set_color_space(ColorSpace::JCS_YCCK);
+    let mut encoder = settings.start_compress(Vec::new()).unwrap();
+    // Inverted, as Adobe does: 255 is no ink.
+    let row = |left: [u8; 4], right: [u8; 4]| [left.repeat(24), right.repeat(24)].concat();
+    let upper = row([255, 0, 0, 255], [0, 255, 0, 255]).repeat(16);
+    let lower = row([0, 0, 255, 255], [255, 255, 0, 255]).repeat(16);
+    encoder.write_scanlines(&[upper, lower].concat()).unwrap();
+    let photo = decode(&encoder.finish().unwrap()).unwrap();
+    assert_close("YCCK", quarters(&photo), QUARTERS, 6);
+}
+
+#[test]
+fn every_orientation_ends_upright() {
+    for extension in ["jpg", "png", "webp", "tiff"] {
+        for orientation in 0..=9 {
+            check(&format!("orientation-{orientation}.{extension}"), QUARTERS, 6);
+        }
+    }
+}
+
+#[test]
+fn the_size_in_the_header_is_the_stored_one() {
+    for (name, bytes) in fixtures() {
+        let header = Header::read(&bytes, MAX_PIXELS).unwrap();
+        let turned = ["-5.", "-6.", "-7.", "-8."].iter().any(|part| name.contains(part));
+        assert_eq!((header.width, header.height), if turned { (32, 48) } else { (48, 32) }, "{name}");
+        assert_eq!(Some(header.format), Format::from_file_name(&name), "{name}");
+    }
+}
+
+#[test]
+fn a_name_decides_nothing() {
+    // The bytes are all there is: no function here takes a name.
+    assert_eq!(decode(&fixture("plain.gif")).unwrap().format(), Format::Gif);
+    let html = decode(b"<!DOCTYPE html><script>alert(1)</script>").unwrap_err();
+    assert_eq!(html.code().as_str(), "UNSUPPORTED_FORMAT");
+    assert!(html.message().contains("HTML"), "{}", html.message());
+}

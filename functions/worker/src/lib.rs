@@ -1,0 +1,89 @@
+//! Processes photos: validates, classifies, renders derivatives, stores them, and ends the job.
+//!
+//! Woken by SQS with work items, and by HTTP for `POST /classify`, which answers at once and stores nothing. The only
+//! crate that knows pixels and models.
+
+mod batch;
+mod classify;
+mod config;
+mod http_api;
+mod image;
+mod pipeline;
+mod process;
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent};
+use serde_json::Value;
+use shared::aws::{Announcer, Bucket, JobTable, SdkConfig, Topic, WorkQueue};
+use shared::http::Cors;
+use shared::time::Timestamp;
+use tokio::sync::Semaphore;
+
+use classify::Classifier;
+pub use config::{Config, Recipes};
+use image::Watermarker;
+use pipeline::Pipeline;
+use process::Processor;
+
+/// What watermarks are written in.
+const FONT: &[u8] = include_bytes!("../../../assets/fonts/NotoSans-Bold.ttf");
+
+/// The function, its model loaded.
+#[derive(Debug)]
+pub struct Worker {
+    processor: Processor,
+    cors: Cors,
+}
+
+/// The event is of no kind that this function knows.
+#[derive(Debug, thiserror::Error)]
+#[error("an event of an unknown kind")]
+struct UnknownEvent;
+
+impl Worker {
+    /// Loads the model and wires the function to its services. Errors name the file or setting that is at fault.
+    pub fn new(config: Config, sdk: &SdkConfig) -> Result<Self, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let jobs = JobTable::new(sdk, &config.table);
+        let processed = Bucket::new(sdk, &config.processed_bucket);
+        let topic = config.topic_arn.as_ref().map(|arn| Topic::new(sdk, arn));
+        let cors = Cors::new(config.allowed_origins.clone());
+        let queue = WorkQueue::new(sdk, &config.queue_url);
+        let pipeline = Pipeline {
+            uploads: Bucket::new(sdk, &config.upload_bucket),
+            processed: processed.clone(),
+            classifier: Arc::new(Classifier::load(&config.model_dir)?),
+            watermarker: Arc::new(Watermarker::new(FONT.to_vec(), config.watermark_text)?),
+            recipes: config.recipes,
+            max_upload_bytes: config.max_upload_bytes,
+            max_pixels: config.max_pixels,
+            cores: Semaphore::new(cores),
+        };
+        let processor = Processor {
+            announcer: Announcer::new(jobs.clone(), processed, topic),
+            jobs,
+            queue,
+            pipeline,
+            // One more than cores: the next photo is fetched while the others are worked on.
+            slots: Semaphore::new(cores + 1),
+        };
+        Ok(Self { processor, cors })
+    }
+
+    /// Handles one event.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+        let LambdaEvent { payload, context } = event;
+        if payload.pointer("/requestContext/http").is_some() {
+            return http_api::handle(&self.processor.pipeline, &self.cors, payload, context).await;
+        }
+        if payload.get("Records").is_some() {
+            let deadline = Timestamp::from_micros(i64::try_from(context.deadline)? * 1000);
+            let batch: SqsEvent = serde_json::from_value(payload)?;
+            let response = batch::handle(&self.processor, batch, deadline).await;
+            return Ok(serde_json::to_value(response)?);
+        }
+        Err(UnknownEvent.into())
+    }
+}

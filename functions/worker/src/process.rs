@@ -1,0 +1,170 @@
+//! One job, from its message to its end: claim, work, write down what came of it, announce.
+//!
+//! What happens to the photo itself is in [`crate::pipeline`].
+
+use std::time::Duration;
+
+use shared::aws::{Announcer, JobTable, WorkQueue};
+use shared::error::{Code, Failure};
+use shared::job::{Completed, Job, Lease, MAX_ATTEMPTS, Transition};
+use shared::message::WorkItem;
+use shared::time::Timestamp;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::pipeline::Pipeline;
+
+/// First pause before a job is tried again; each further one is twice as long.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+/// What a message's handling came to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Delete the message: the job is over, or somebody else has it.
+    Done,
+    /// Give the message back, to come again after a pause.
+    Retry {
+        /// The pause.
+        after: Duration,
+    },
+    /// No receive of this message will ever help.
+    Poison(&'static str),
+}
+
+/// Processes jobs.
+#[derive(Debug)]
+pub(crate) struct Processor {
+    pub(crate) jobs: JobTable,
+    pub(crate) queue: WorkQueue,
+    pub(crate) announcer: Announcer,
+    pub(crate) pipeline: Pipeline,
+    /// One permit a job under way: bounds how many photos are in memory.
+    pub(crate) slots: Semaphore,
+}
+
+impl Processor {
+    /// Processes the job of `item`. The lease lasts as long as this invocation may, `deadline`: after that nobody is
+    /// left to hold it.
+    pub(crate) async fn process(&self, item: &WorkItem, receive_count: u32, deadline: Timestamp) -> Outcome {
+        // OK to ignore: the semaphore is never closed.
+        let _slot = self.slots.acquire().await;
+        let owner = Uuid::new_v4().to_string();
+        let now = Timestamp::now();
+        let claim = |job: &mut Job| {
+            if is_about(item, job) { job.claim(&owner, deadline, now) } else { Transition::Unchanged }
+        };
+        let job = match self.jobs.update(item.job_id, now, claim).await {
+            Ok(Some(job)) if is_about(item, &job) => job,
+            Ok(Some(_)) => return Outcome::Poison("a message that names another object than its job"),
+            Ok(None) => return Outcome::Poison("a message of a job that does not exist"),
+            Err(error) => {
+                tracing::warn!(job.id = %item.job_id, %error, "the job could not be claimed for now");
+                return Outcome::Retry { after: retry_pause(receive_count) };
+            }
+        };
+        let Some(lease) = job.lease_of(&owner) else {
+            // OK to acknowledge: the job is over, or whoever holds it will finish it, and should they vanish,
+            // reconcile queues it again.
+            tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "nothing to do for this message");
+            return Outcome::Done;
+        };
+        let outcome = self.pipeline.run(&job, item).await;
+        self.conclude(job, &lease, outcome, receive_count, now).await
+    }
+
+    /// Writes down what came of a job and says what becomes of its message.
+    async fn conclude(
+        &self,
+        job: Job,
+        lease: &Lease,
+        outcome: Result<Completed, Failure>,
+        receive_count: u32,
+        started_at: Timestamp,
+    ) -> Outcome {
+        let (id, now) = (job.job_id, Timestamp::now());
+        let duration_ms = now.since(started_at).as_millis() as u64;
+        match outcome {
+            Ok(completed) => {
+                let written = self.jobs.update_from(job, now, |job| job.complete(lease, completed.clone(), now)).await;
+                self.finish(written, lease, receive_count, now).await
+            }
+            Err(Failure::Client { code, message }) => {
+                tracing::info!(job.id = %id, %code, attempt = lease.attempt, duration_ms, "job failed");
+                let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
+                self.finish(written, lease, receive_count, now).await
+            }
+            Err(error @ Failure::Permanent(_)) => {
+                tracing::error!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job failed");
+                let message = "Something went wrong on our side.";
+                let written =
+                    self.jobs.update_from(job, now, |job| job.fail(lease, Code::Internal, message, now)).await;
+                self.finish(written, lease, receive_count, now).await
+            }
+            Err(error @ Failure::Transient(_)) if receive_count < MAX_ATTEMPTS => {
+                let after = retry_pause(receive_count);
+                tracing::warn!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job put back");
+                if let Err(error) = self.jobs.update_from(job, now, |job| job.release(lease, after, now)).await {
+                    // OK to go on: the lease runs out, and reconcile queues the job again.
+                    tracing::warn!(job.id = %id, %error, "the job's lease could not be released");
+                }
+                Outcome::Retry { after }
+            }
+            Err(error @ Failure::Transient(_)) => {
+                tracing::error!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job failed: no attempt left");
+                let message = format!("Gave up after {receive_count} attempts: a service we depend on did not answer.");
+                let code = Code::RetriesExhausted;
+                let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
+                self.finish(written, lease, receive_count, now).await;
+                // Given back on its last receive, the message goes to the dead-letter queue, as evidence.
+                Outcome::Retry { after: Duration::ZERO }
+            }
+        }
+    }
+
+    /// Announces a job whose end was written; gives the message back if it could not be.
+    async fn finish(
+        &self,
+        written: Result<Job, Failure>,
+        lease: &Lease,
+        receive_count: u32,
+        now: Timestamp,
+    ) -> Outcome {
+        let job = match written {
+            Ok(job) => job,
+            Err(error) => {
+                tracing::warn!(%error, attempt = lease.attempt, "the end of a job could not be written for now");
+                return Outcome::Retry { after: retry_pause(receive_count) };
+            }
+        };
+        if !job.is_final() || job.attempts != lease.attempt {
+            tracing::warn!(job.id = %job.job_id, attempt = lease.attempt, "somebody else has taken the job: result dropped");
+            return Outcome::Done;
+        }
+        let id = job.job_id;
+        if let Err(error) = self.announcer.announce(job, now).await {
+            // OK to acknowledge: the row says that the job is not announced, and reconcile will.
+            tracing::warn!(job.id = %id, %error, "the job's end could not be announced for now");
+        }
+        Outcome::Done
+    }
+}
+
+fn is_about(item: &WorkItem, job: &Job) -> bool {
+    job.s3_key == item.s3_key && job.bucket == item.bucket
+}
+
+/// How long to wait after the `receive_count`-th receive: 5 s, 10 s, 20 s …
+fn retry_pause(receive_count: u32) -> Duration {
+    FIRST_RETRY * 2u32.saturating_pow(receive_count.clamp(1, 8) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow() {
+        let pauses: Vec<u64> = (0..6).map(|count| retry_pause(count).as_secs()).collect();
+        assert_eq!(pauses, [5, 5, 10, 20, 40, 80]);
+    }
+}

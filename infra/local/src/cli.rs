@@ -1,0 +1,63 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Darkroom on this machine: the HTTP API, the web page, and S3, DynamoDB, SQS and SNS in one process.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "darkroom", version)]
+pub(crate) struct Options {
+    /// Folder that keeps photos, jobs and messages from one start to the next.
+    #[arg(long, value_name = "FOLDER", default_value = ".darkroom")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Keep nothing: use a temporary folder and remove it in the end.
+    #[arg(long, conflicts_with = "data_dir")]
+    pub(crate) ephemeral: bool,
+
+    /// Address of the HTTP API and the web page; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = loopback)]
+    pub(crate) api_addr: SocketAddr,
+
+    /// Address of the AWS endpoint; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566", value_parser = loopback)]
+    pub(crate) aws_addr: SocketAddr,
+}
+
+/// An address that only this machine reaches: what listens there trusts whoever comes.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "it has to be an IP address and a port, such as 127.0.0.1:8080".to_owned())?;
+    // Others of 127.0.0.0/8 are loopback too, but the check of the Host header knows this one only.
+    if ["127.0.0.1", "::1"].contains(&address.ip().to_string().as_str()) {
+        return Ok(address);
+    }
+    Err("only this machine may reach Darkroom, so it has to be 127.0.0.1 or [::1]".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arguments: &[&str], expected: Result<&str, &str>) {
+        let parsed = Options::try_parse_from(std::iter::once(&"darkroom").chain(arguments));
+        match (parsed, expected) {
+            (Ok(options), Ok(address)) => assert_eq!(options.aws_addr.to_string(), address),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{arguments:?}: {error}"),
+            (parsed, _) => panic!("{arguments:?}: {parsed:?}"),
+        }
+    }
+
+    #[test]
+    fn only_loopback_addresses_are_taken() {
+        check(&[], Ok("127.0.0.1:4566"));
+        check(&["--aws-addr", "127.0.0.1:0"], Ok("127.0.0.1:0"));
+        check(&["--aws-addr", "[::1]:4566"], Ok("[::1]:4566"));
+        check(&["--aws-addr", "0.0.0.0:4566"], Err("only this machine may reach Darkroom"));
+        check(&["--aws-addr", "192.168.1.2:4566"], Err("only this machine may reach Darkroom"));
+        check(&["--aws-addr", "4566"], Err("it has to be an IP address and a port"));
+        check(&["--ephemeral", "--data-dir", "x"], Err("cannot be used with"));
+    }
+}

@@ -1,0 +1,152 @@
+//! The HTTP API: turns requests into the events that API Gateway sends to the functions (HTTP API, payload format
+//! 2.0), and their answers back into HTTP. Serves the web page besides.
+//!
+//! Absent: authorizers, throttling, stages other than `$default`, and CORS, which the functions answer themselves.
+
+mod answer;
+mod event;
+mod page;
+mod route;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use serde_json::json;
+use shared::error::Code;
+use uuid::Uuid;
+
+use crate::functions::Functions;
+use crate::host;
+
+/// Largest request body, as API Gateway's limit is.
+const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// Largest event that Lambda takes from API Gateway.
+const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
+
+/// Largest request line and headers together.
+const MAX_HEADER_BYTES: usize = 10_240;
+
+/// How much of a body that is too large is read to its end, so that the client reads our answer instead of a reset
+/// connection.
+const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Longest that a function may take before the client gets an answer without it.
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The API over `functions`.
+pub(crate) fn router(functions: Arc<Functions>) -> Router {
+    Router::new().fallback(handle).with_state(functions).layer(from_fn(host::guard))
+}
+
+async fn handle(
+    State(functions): State<Arc<Functions>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    if let Some(page) = page::find(request.method(), request.uri().path()) {
+        return page;
+    }
+    let request_id = Uuid::new_v4().to_string();
+    let (parts, body) = request.into_parts();
+    let mut response = match invoke(&functions, &parts, body, peer, &request_id).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.answer(&request_id),
+    };
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(HeaderName::from_static("apigw-requestid"), id);
+    }
+    response
+}
+
+async fn invoke(
+    functions: &Functions,
+    parts: &Parts,
+    body: Body,
+    peer: SocketAddr,
+    request_id: &str,
+) -> Result<Response, Refusal> {
+    if header_bytes(parts) > MAX_HEADER_BYTES {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    let body = read(&parts.headers, body).await?;
+    let route = route::find(&parts.method, parts.uri.path());
+    let event = event::from_request(parts, &body, &route, peer, request_id);
+    if event.to_string().len() > MAX_EVENT_BYTES {
+        return Err(Refusal::BodyTooLarge);
+    }
+    let answer = tokio::time::timeout(INTEGRATION_TIMEOUT, functions.invoke(route.function, event)).await;
+    let answer = answer.map_err(|_| Refusal::TimedOut)?;
+    let answer = answer.map_err(|error| {
+        tracing::error!(function = ?route.function, %error, "a function failed");
+        Refusal::FunctionFailed
+    })?;
+    answer::into_response(answer).map_err(|error| {
+        tracing::error!(function = ?route.function, %error, "a function's answer is not an HTTP response");
+        Refusal::FunctionFailed
+    })
+}
+
+fn header_bytes(parts: &Parts) -> usize {
+    let line = parts.method.as_str().len() + parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    line + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+}
+
+async fn read(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Refusal> {
+    // A client that waits for leave to send has not sent anything yet.
+    if headers.contains_key(header::EXPECT) && body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(Refusal::BodyTooLarge);
+    }
+    let (mut bytes, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Refusal::BodyCutShort)?.into_data() else { continue };
+        seen += data.len();
+        if seen <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&data);
+        } else if seen > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    if seen > MAX_BODY_BYTES { Err(Refusal::BodyTooLarge) } else { Ok(bytes) }
+}
+
+/// Why the gateway answers in a function's stead.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    HeadersTooLarge,
+    BodyTooLarge,
+    BodyCutShort,
+    FunctionFailed,
+    TimedOut,
+}
+
+impl Refusal {
+    fn answer(self, request_id: &str) -> Response {
+        let (status, code, error) = match self {
+            Self::HeadersTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Code::PayloadTooLarge,
+                "the request line and headers exceed 10 KB",
+            ),
+            Self::BodyTooLarge => {
+                (Code::PayloadTooLarge.status(), Code::PayloadTooLarge, "the body is too large; see POST /uploads")
+            }
+            Self::BodyCutShort => (StatusCode::BAD_REQUEST, Code::InvalidRequest, "the body was cut short"),
+            Self::FunctionFailed => (Code::Internal.status(), Code::Internal, "internal error"),
+            Self::TimedOut => (Code::Unavailable.status(), Code::Unavailable, "this took too long; please try again"),
+        };
+        let headers = [(header::CONTENT_TYPE, "application/json"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+        let body = json!({ "error": error, "code": code, "requestId": request_id });
+        (status, headers, body.to_string()).into_response()
+    }
+}

@@ -1,0 +1,69 @@
+//! Refuses requests that were meant for another host.
+//!
+//! A page on the internet can point a name of its own at 127.0.0.1 and have the reader's browser talk to what listens
+//! there (DNS rebinding). Its requests carry the foreign name, so only the names of this machine are answered.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
+use serde_json::json;
+use uuid::Uuid;
+
+/// Lets requests for this machine pass, and answers all others 421.
+pub(crate) async fn guard(request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    let absolute = request.uri().authority().map(http::uri::Authority::as_str);
+    if header.is_some_and(is_local) && absolute.is_none_or(is_local) {
+        return next.run(request).await;
+    }
+    let body = json!({
+        "error": "only requests for 127.0.0.1, localhost and [::1] are answered here",
+        "code": "FOREIGN_HOST",
+        "requestId": Uuid::new_v4(),
+    });
+    (StatusCode::MISDIRECTED_REQUEST, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// Whether a `Host` header, a port included, is one of this machine's own names.
+pub(crate) fn is_local(host: &str) -> bool {
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| {
+        let Some(start) = host.get(..name.len()) else { return false };
+        start.eq_ignore_ascii_case(name)
+            && match host[name.len()..].strip_prefix(':') {
+                // Digits only: `parse` alone takes "+80" too, which is no port in a URL.
+                Some(port) => port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+                None => host.len() == name.len(),
+            }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_names_of_this_machine_are_local() {
+        for host in ["127.0.0.1", "127.0.0.1:4566", "localhost:1", "LOCALHOST", "[::1]", "[::1]:8080"] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "127.0.0.1.example.com",
+            "localhost.example.com:80",
+            "bucket.localhost:4566",
+            "localhost:",
+            "localhost:99999",
+            "localhost:+80",
+            "localhost:80:80",
+            "127.0.0.1@example.com",
+            "127.0.0.2",
+            "::1",
+            "[::1",
+            "évil",
+        ] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
+}

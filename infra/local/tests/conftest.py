@@ -1,0 +1,182 @@
+"""Starts the real binary and talks to it as a user would: HTTP, the AWS CLI, boto3.
+
+Nothing here reaches into the process. Every test gets its own `Darkroom`, or shares the session's where it leaves no
+trace that another test would see.
+"""
+
+import base64
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLES = ROOT / "assets" / "samples"
+BINARY = Path(os.environ.get("DARKROOM_BINARY", ROOT / "target" / "debug" / "darkroom"))
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "darkroom",
+    "AWS_SECRET_ACCESS_KEY": "darkroom-secret",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+UPLOADS, PROCESSED = "darkroom-uploads", "darkroom-processed"
+
+
+class Darkroom:
+    """One running `darkroom`."""
+
+    def __init__(self, data_dir, environment=None):
+        self.data_dir = data_dir
+        self.environment = environment or {}
+        self.start()
+
+    def start(self):
+        arguments = ["--data-dir", self.data_dir, "--api-addr", "127.0.0.1:0", "--aws-addr", "127.0.0.1:0"]
+        self.log = open(Path(self.data_dir).with_suffix(".log"), "a+")
+        self.process = subprocess.Popen(
+            [BINARY, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, **self.environment},
+        )
+        self.banner = ""
+        while "s3 cp" not in self.banner:
+            line = self.process.stdout.readline()
+            assert line, f"darkroom did not start: {self.read_log()}"
+            self.banner += line
+        self.api = re.search(r"API\s+(http://\S+)", self.banner)[1]
+        self.aws = re.search(r"AWS endpoint\s+(http://\S+)", self.banner)[1]
+
+    def read_log(self):
+        self.log.flush()
+        return Path(self.log.name).read_text()
+
+    def kill(self):
+        """kill -9: no goodbye."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """A polite stop; answers the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def client(self, service):
+        return boto3.client(
+            service,
+            endpoint_url=self.aws,
+            aws_access_key_id="darkroom",
+            aws_secret_access_key="darkroom-secret",
+            region_name="us-east-1",
+            config=Config(retries={"max_attempts": 1}),
+        )
+
+    def cli(self, *arguments):
+        """Runs the AWS CLI and answers what it printed."""
+        aws = Path(sys.executable).with_name("aws")
+        command = [aws, "--endpoint-url", self.aws, *arguments]
+        done = subprocess.run(command, env={**os.environ, **CREDENTIALS}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def get(self, path, **options):
+        return requests.get(self.api + path, **options)
+
+    def post(self, path, body=None, **options):
+        return requests.post(self.api + path, json=body, **options)
+
+    def slot(self, **wishes):
+        answer = self.post("/uploads", wishes)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def upload(self, photo, **wishes):
+        """Takes a photo through the API; answers the job's id."""
+        slot = self.slot(**wishes)
+        answer = requests.put(slot["url"], data=photo, headers=slot["headers"])
+        assert answer.status_code == 200, answer.text
+        return slot["jobId"]
+
+    def finished(self, job_id, seconds=60):
+        """The job once it is over."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            job = self.get(f"/jobs/{job_id}?wait=5").json()
+            if job["status"] in ("COMPLETED", "FAILED"):
+                return job
+        raise AssertionError(f"not over after {seconds} s: {job}\n{self.read_log()[-3000:]}")
+
+    def completed(self, job_id, seconds=60):
+        job = self.finished(job_id, seconds)
+        assert job["status"] == "COMPLETED", job
+        return job
+
+    def jobs_of(self, key):
+        return self.get("/jobs", params={"key": key}).json()["jobs"]
+
+    def completed_by_key(self, key, seconds=60):
+        """The one job of an object that was copied in, once it is completed."""
+        deadline = time.monotonic() + seconds
+        while not (jobs := self.jobs_of(key)):
+            assert time.monotonic() < deadline, f"no job for {key}"
+            time.sleep(0.1)
+        assert len(jobs) == 1, jobs
+        return self.completed(jobs[0]["jobId"], seconds)
+
+
+@pytest.fixture(scope="session")
+def darkroom(tmp_path_factory):
+    """A Darkroom that tests share."""
+    instance = Darkroom(tmp_path_factory.mktemp("shared") / "data")
+    yield instance
+    assert instance.stop() == 0
+
+
+@pytest.fixture
+def own_darkroom(tmp_path):
+    """Starts Darkrooms of the test's own, on the folder that it names."""
+    started = []
+
+    def start(name="data", **environment):
+        started.append(Darkroom(tmp_path / name, environment))
+        return started[-1]
+
+    yield start
+    for instance in started:
+        instance.process.kill()
+
+
+def sample(name):
+    return (SAMPLES / name).read_bytes()
+
+
+def encoded(image, format, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def as_base64(data):
+    return base64.b64encode(data).decode()
+
+
+def download(job):
+    answer = requests.get(job["downloadUrl"])
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def picture(job):
+    """The first derivative, decoded by somebody else's decoder."""
+    return Image.open(io.BytesIO(download(job).content))

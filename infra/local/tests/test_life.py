@@ -1,0 +1,137 @@
+"""Starting, stopping, crashing, and many at once."""
+
+import os
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+from conftest import BINARY, PROCESSED, UPLOADS, Darkroom, encoded, picture, sample
+from PIL import Image
+
+
+def run(*arguments):
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stderr
+
+
+def test_what_cannot_start_says_why_in_one_line(own_darkroom, tmp_path):
+    running = own_darkroom("one")
+    free = ("--api-addr", "127.0.0.1:0", "--aws-addr", "127.0.0.1:0")
+    taken = running.api.removeprefix("http://")
+    (tmp_path / "file").write_text("")
+    for arguments, part in [
+        (("--data-dir", tmp_path / "two", "--api-addr", taken, "--aws-addr", "127.0.0.1:0"), taken),
+        (("--data-dir", running.data_dir, *free), "another"),
+        (("--data-dir", tmp_path / "file" / "x", *free), "file"),
+    ]:
+        code, said = run(*arguments)
+        assert code == 1 and part in said and said.count("\n") == 1, said
+
+
+def test_bad_settings_are_reported_together(tmp_path):
+    environment = {**os.environ, "MAX_PIXELS": "0", "DEFAULT_RECIPE": "no/such.json", "MODEL_DIR": "no/model"}
+    command = [BINARY, "--data-dir", tmp_path / "data", "--api-addr", "127.0.0.1:0", "--aws-addr", "127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
+    assert done.returncode == 1 and "MAX_PIXELS" in done.stderr and "no/such.json" in done.stderr
+
+
+def test_a_polite_stop_keeps_everything(own_darkroom):
+    darkroom = own_darkroom()
+    job_id = darkroom.upload(sample("cat.jpg"))
+    before = darkroom.completed(job_id)
+    assert darkroom.stop() == 0
+    darkroom.start()
+    after = darkroom.get(f"/jobs/{job_id}").json()
+    assert after["derivatives"][0]["sha256"] == before["derivatives"][0]["sha256"]
+    # Another port: what was signed for the old address is signed anew.
+    assert picture(after).size == picture(before := after).size
+
+
+def test_the_watermark_text_is_a_setting(own_darkroom):
+    plain, other = own_darkroom("plain"), own_darkroom("other", WATERMARK_TEXT="somebody else")
+    hashes = {d.completed(d.upload(sample("cat.jpg")))["derivatives"][0]["sha256"] for d in (plain, other)}
+    assert len(hashes) == 2
+
+
+def noisy_photo(number):
+    """A photo like no other, big enough to take the worker a moment."""
+    noise = Image.effect_noise((640, 480), 64)
+    noise.putpixel((0, 0), number)
+    return encoded(noise.convert("RGB"), "JPEG", quality=90)
+
+
+def test_a_kill_with_40_jobs_in_flight_loses_and_repeats_nothing(own_darkroom):
+    darkroom = own_darkroom()
+    photos = [noisy_photo(number) for number in range(40)]
+    slots = darkroom.post("/uploads/batch", {"files": [{}] * 40}).json()["jobs"]
+    with ThreadPoolExecutor(8) as pool:
+        put = lambda pair: requests.put(pair[0]["url"], data=pair[1], headers=pair[0]["headers"]).status_code
+        assert set(pool.map(put, zip(slots, photos))) == {200}
+    states = [darkroom.get(slot["statusUrl"]).json()["status"] for slot in slots]
+    darkroom.kill()
+    assert states.count("COMPLETED") < 40, "too fast to be caught in flight"
+
+    darkroom.start()
+    jobs = [darkroom.completed(slot["jobId"], 120) for slot in slots]
+    s3 = darkroom.client("s3")
+    stored = [
+        object["Key"]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=PROCESSED, Prefix="processed/")
+        for object in page["Contents"]
+    ]
+    assert sorted(stored) == sorted(job["derivatives"][0]["key"] for job in jobs)
+    listed = darkroom.get("/jobs", params={"limit": 100}).json()["jobs"]
+    assert len(listed) == 40 and {job["status"] for job in listed} == {"COMPLETED"}
+    time.sleep(1)
+    entries = requests.get(f"{darkroom.aws}/_darkroom/notifications", params={"limit": 1000}).json()["notifications"]
+    keys = {(entry["message"]["jobId"], entry["message"]["status"]) for entry in entries}
+    assert keys == {(slot["jobId"], "COMPLETED") for slot in slots}
+    assert count(darkroom, "darkroom-dlq") == 0
+
+
+def count(darkroom, queue):
+    sqs = darkroom.client("sqs")
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
+
+
+def test_200_uploads_from_8_clients_all_complete(own_darkroom):
+    darkroom = own_darkroom()
+    photo = sample("cat.jpg")
+
+    def one(number):
+        if number % 4:
+            return darkroom.upload(photo, filename=f"{number}.jpg")
+        key = f"uploads/direct/{number}.jpg"
+        s3.put_object(Bucket=UPLOADS, Key=key, Body=photo)
+        return darkroom.completed_by_key(key, 120)["jobId"]
+
+    s3 = darkroom.client("s3")
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(one, range(200)))
+        jobs = list(pool.map(lambda job_id: darkroom.completed(job_id, 120), ids))
+    assert len({job["jobId"] for job in jobs}) == 200
+    assert len({job["derivatives"][0]["sha256"] for job in jobs}) == 1
+    deadline = time.monotonic() + 30
+    while count(darkroom, "darkroom-queue") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert count(darkroom, "darkroom-queue") == count(darkroom, "darkroom-dlq") == 0
+
+
+def test_a_poison_message_harms_no_other_and_ends_in_the_dead_letter_queue(own_darkroom):
+    darkroom = own_darkroom()
+    sqs = darkroom.client("sqs")
+    url = sqs.get_queue_url(QueueName="darkroom-queue")["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    sqs.send_message(QueueUrl=url, MessageBody="not JSON")
+    darkroom.completed(darkroom.upload(sample("cat.jpg")))
+    deadline = time.monotonic() + 60
+    while not count(darkroom, "darkroom-dlq"):
+        assert time.monotonic() < deadline, "the poison never reached the dead-letter queue"
+        time.sleep(0.5)
+    dlq = sqs.get_queue_url(QueueName="darkroom-dlq")["QueueUrl"]
+    assert sqs.receive_message(QueueUrl=dlq)["Messages"][0]["Body"] == "not JSON"

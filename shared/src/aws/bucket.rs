@@ -1,0 +1,291 @@
+//! An S3 bucket: presigned URLs, and objects small enough to hold in memory.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+
+use super::failure;
+use crate::error::Failure;
+use crate::job::ObjectVersion;
+use crate::time::Timestamp;
+
+/// What a derivative's `Cache-Control` says: its key names its content for good, and it is somebody's photo.
+const DERIVATIVE_CACHE_CONTROL: &str = "private, max-age=31536000, immutable";
+
+/// One bucket.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+/// What a presigned PUT is bound to; S3 refuses a request that differs.
+#[derive(Clone, Debug)]
+pub struct PutTerms<'a> {
+    /// Media type.
+    pub content_type: &'a str,
+    /// Exact size in bytes.
+    pub size: Option<u64>,
+    /// Base64 of the SHA-256 of the bytes.
+    pub checksum_sha256: Option<&'a str>,
+}
+
+/// A presigned PUT.
+#[derive(Clone, Debug)]
+pub struct PresignedPut {
+    /// Where to PUT. A secret until it expires.
+    pub url: String,
+    /// Headers that the client has to send, in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+/// An object's bytes and what S3 says of them.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// `ETag` without quotes.
+    pub e_tag: String,
+    /// The `x-amz-meta-…` headers, without that prefix.
+    pub metadata: HashMap<String, String>,
+}
+
+/// Why an object could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No such object, or not this version of it any more.
+    #[error("the object is gone")]
+    Missing,
+    /// Another version stands under the key now.
+    #[error("the object has changed")]
+    Changed,
+    /// Larger than the caller takes; nothing was read.
+    #[error("the object has {0} bytes")]
+    TooLarge(u64),
+    /// Something else.
+    #[error(transparent)]
+    Failed(Failure),
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: String,
+    /// `ETag` without quotes.
+    pub e_tag: String,
+    /// When it was stored.
+    pub modified_at: Timestamp,
+}
+
+/// A page of a bucket's objects.
+#[derive(Debug)]
+pub struct ListedObjects {
+    /// The objects, in key order.
+    pub objects: Vec<ListedObject>,
+    /// Whether more keys follow.
+    pub is_truncated: bool,
+}
+
+impl Bucket {
+    /// The bucket `name`.
+    pub fn new(sdk: &SdkConfig, name: &str) -> Self {
+        // A presigned URL must not sign a checksum of a body that nobody has seen yet.
+        let config = aws_sdk_s3::config::Builder::from(sdk)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .build();
+        Self { client: Client::from_conf(config), name: name.to_owned() }
+    }
+
+    /// The bucket's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A URL under which anybody may PUT one object within `ttl`.
+    pub async fn presign_put(&self, key: &str, terms: PutTerms<'_>, ttl: Duration) -> Result<PresignedPut, Failure> {
+        let length = terms.size.map(i64::try_from).transpose().map_err(Failure::permanent)?;
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .content_type(terms.content_type)
+            .set_content_length(length)
+            .set_checksum_sha256(terms.checksum_sha256.map(str::to_owned))
+            .presigned(presigning(ttl)?)
+            .await
+            .map_err(failure)?;
+        let headers = request
+            .headers()
+            .filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        Ok(PresignedPut { url: request.uri().to_owned(), headers })
+    }
+
+    /// A URL under which anybody may GET the object within `ttl`, with these two headers on the answer.
+    pub async fn presign_get(
+        &self,
+        key: &str,
+        disposition: &str,
+        content_type: &str,
+        ttl: Duration,
+    ) -> Result<String, Failure> {
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .key(key)
+            .response_content_disposition(disposition)
+            .response_content_type(content_type)
+            .presigned(presigning(ttl)?)
+            .await
+            .map_err(failure)?;
+        Ok(request.uri().to_owned())
+    }
+
+    /// Which version stands under the key; `None` if there is no such object.
+    pub async fn head(&self, key: &str) -> Result<Option<ObjectVersion>, Failure> {
+        match self.client.head_object().bucket(&self.name).key(key).send().await {
+            Ok(head) => {
+                let version = ObjectVersion {
+                    e_tag: unquoted(head.e_tag()),
+                    version_id: version_id(head.version_id()),
+                    size: head.content_length().and_then(|length| length.try_into().ok()),
+                    sequencer: None,
+                };
+                Ok(Some(version))
+            }
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    /// Reads an object of at most `limit` bytes: the version named, or whatever stands under the key if none is.
+    pub async fn fetch(
+        &self,
+        key: &str,
+        version_id: Option<&str>,
+        e_tag: Option<&str>,
+        limit: u64,
+    ) -> Result<Fetched, FetchError> {
+        let mut request = self.client.get_object().bucket(&self.name).key(key);
+        request = match (version_id, e_tag) {
+            (Some(id), _) => request.version_id(id),
+            (None, Some(tag)) => request.if_match(format!("\"{tag}\"")),
+            (None, None) => request,
+        };
+        let object = request.send().await.map_err(fetch_error)?;
+        let length = object.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
+        if length > limit {
+            return Err(FetchError::TooLarge(length));
+        }
+        let e_tag = unquoted(object.e_tag());
+        let metadata = object.metadata().cloned().unwrap_or_default();
+        let body = object.body.collect().await.map_err(|error| FetchError::Failed(Failure::transient(error)))?;
+        let bytes = body.to_vec();
+        if bytes.len() as u64 != length {
+            let short = format!("the body ended after {} of {length} bytes", bytes.len());
+            return Err(FetchError::Failed(Failure::transient(short)));
+        }
+        Ok(Fetched { bytes, e_tag, metadata })
+    }
+
+    /// Stores an upload of somebody who sent the bytes to us.
+    pub async fn put_upload(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+        let request = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
+        request.body(ByteStream::from(bytes)).send().await.map_err(failure)?;
+        Ok(())
+    }
+
+    /// Stores a derivative of job `job_id`.
+    pub async fn put_derivative(
+        &self,
+        key: &str,
+        content_type: &str,
+        job_id: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), Failure> {
+        self.client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .content_type(content_type)
+            .cache_control(DERIVATIVE_CACHE_CONTROL)
+            .metadata("job-id", job_id)
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(failure)?;
+        Ok(())
+    }
+
+    /// Stores a JSON document.
+    pub async fn put_json(&self, key: &str, document: &serde_json::Value) -> Result<(), Failure> {
+        self.client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .content_type("application/json")
+            .cache_control("no-store")
+            .body(ByteStream::from(document.to_string().into_bytes()))
+            .send()
+            .await
+            .map_err(failure)?;
+        Ok(())
+    }
+
+    /// At most 1,000 objects under `prefix`, in key order after `start_after`.
+    pub async fn list(&self, prefix: &str, start_after: Option<&str>) -> Result<ListedObjects, Failure> {
+        let page = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .prefix(prefix)
+            .set_start_after(start_after.map(str::to_owned))
+            .send()
+            .await
+            .map_err(failure)?;
+        let objects = page.contents().iter().filter_map(|object| {
+            let modified_at = object.last_modified()?.secs().saturating_mul(1_000_000);
+            Some(ListedObject {
+                key: object.key()?.to_owned(),
+                e_tag: unquoted(object.e_tag()),
+                modified_at: Timestamp::from_micros(modified_at),
+            })
+        });
+        Ok(ListedObjects { objects: objects.collect(), is_truncated: page.is_truncated().unwrap_or_default() })
+    }
+}
+
+fn presigning(ttl: Duration) -> Result<PresigningConfig, Failure> {
+    PresigningConfig::expires_in(ttl).map_err(Failure::permanent)
+}
+
+fn unquoted(e_tag: Option<&str>) -> String {
+    e_tag.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+/// S3 writes `null` for the version of an object in a bucket that keeps no versions.
+fn version_id(id: Option<&str>) -> Option<String> {
+    id.filter(|id| *id != "null").map(str::to_owned)
+}
+
+fn fetch_error(error: SdkError<GetObjectError>) -> FetchError {
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    match (status, error.as_service_error()) {
+        (Some(412), _) => FetchError::Changed,
+        (Some(404), _) => FetchError::Missing,
+        (_, Some(service)) if service.is_no_such_key() => FetchError::Missing,
+        _ => FetchError::Failed(failure(error)),
+    }
+}

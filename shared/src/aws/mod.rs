@@ -1,0 +1,100 @@
+//! The AWS services as Darkroom uses them: the only place that names an AWS SDK.
+//!
+//! Every call answers with a [`Failure`], so callers know whether a retry helps without knowing the SDK. Nothing else
+//! in this crate uses this module.
+
+mod announce;
+mod bucket;
+mod job_table;
+mod listing;
+mod topic;
+mod work_queue;
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+pub use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls;
+
+pub use announce::Announcer;
+pub use bucket::{Bucket, FetchError, Fetched, ListedObject, ListedObjects, PresignedPut, PutTerms};
+pub use job_table::{Created, JobTable};
+pub use listing::{Cursor, JobPage};
+pub use topic::Topic;
+pub use work_queue::WorkQueue;
+
+use crate::error::Failure;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longest single try of a call, its body included.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The SDK's configuration on Lambda: region, credentials and endpoints from the environment, as the SDK reads them.
+pub async fn sdk_config() -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(RetryConfig::standard())
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
+
+/// Sorts an SDK error by whether a retry helps.
+///
+/// Missing permissions and expired credentials count as passing: somebody can mend them while the message waits, and
+/// until then it ends in the dead-letter queue, from where it can be redriven.
+fn failure<E>(error: SdkError<E>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let passes = match &error {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::ServiceError(service) => {
+            let status = service.raw().status().as_u16();
+            let code = service.err().code().unwrap_or_default();
+            status >= 500 || status == 429 || status == 403 || is_passing_code(code)
+        }
+        // Time-outs, connections that broke, answers cut short, and whatever the SDK adds to its list.
+        _ => true,
+    };
+    if passes { Failure::transient(error) } else { Failure::permanent(error) }
+}
+
+/// Codes that come with status 400 (or 409) and pass all the same.
+fn is_passing_code(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDenied"
+            | "AccessDeniedException"
+            | "ConditionalRequestConflict"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InternalServerError"
+            | "LimitExceededException"
+            | "OperationAborted"
+            | "OverLimit"
+            | "ProvisionedThroughputExceededException"
+            | "RequestExpired"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "RequestTimeout"
+            | "RequestTimeTooSkewed"
+            | "SlowDown"
+            | "ThrottledException"
+            | "Throttling"
+            | "ThrottlingException"
+            | "TooManyRequestsException"
+            | "TransactionInProgressException"
+            | "UnrecognizedClientException"
+    )
+}

@@ -1,0 +1,233 @@
+//! The moves of a job. Each one either applies or leaves the job as it was.
+
+use std::time::Duration;
+
+use super::{
+    ANNOUNCE_AFTER, Completed, Job, JobId, LEASE_GRACE, MAX_ATTEMPTS, ObjectVersion, REQUEUE_AFTER, State, UPLOAD_GRACE,
+};
+use crate::error::Code;
+use crate::time::Timestamp;
+
+/// What a move did.
+///
+/// S3 and SQS both deliver twice, so hearing old news again is [`Transition::Unchanged`], never an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Transition {
+    /// The job moved and has to be written.
+    Changed,
+    /// The move does not apply, or has happened already.
+    Unchanged,
+}
+
+/// A claim on a job: proof that its holder may finish it, as long as nobody has claimed it since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Unique to one claim.
+    pub owner: String,
+    /// The fencing token: grows with every claim of the job.
+    pub attempt: u32,
+}
+
+impl Job {
+    /// A job that waits for its upload until `upload_expires_at`.
+    pub fn awaiting_upload(id: JobId, bucket: &str, key: &str, upload_expires_at: Timestamp, now: Timestamp) -> Self {
+        let mut job = Self::new(id, bucket, key, now);
+        job.upload_expires_at = Some(upload_expires_at);
+        job.due_at = Some(upload_expires_at);
+        job
+    }
+
+    /// The job of an object that came without an upload slot.
+    pub fn of_object(id: JobId, bucket: &str, key: &str, object: ObjectVersion, now: Timestamp) -> Self {
+        let mut job = Self::new(id, bucket, key, now);
+        job.object = Some(object);
+        // Due at once: should the dispatcher die before it has queued the job, the next reconcile queues it.
+        job.due_at = Some(now);
+        job
+    }
+
+    fn new(id: JobId, bucket: &str, key: &str, now: Timestamp) -> Self {
+        Self {
+            job_id: id,
+            state: State::Pending,
+            created_at: now,
+            updated_at: now,
+            bucket: bucket.to_owned(),
+            s3_key: key.to_owned(),
+            filename: None,
+            metadata: std::collections::BTreeMap::new(),
+            recipe: None,
+            upload_expires_at: None,
+            object: None,
+            attempts: 0,
+            due_at: None,
+            announced_at: None,
+            expires_at: i64::MAX,
+            revision: 0,
+        }
+    }
+
+    /// The object is there. Old news, by its sequencer, changes nothing; neither does news about a job under way.
+    pub fn arrive(&mut self, object: ObjectVersion, now: Timestamp) -> Transition {
+        let news = self.object.as_ref().is_none_or(|known| object.is_newer_than(known));
+        if self.state != State::Pending || !news {
+            return Transition::Unchanged;
+        }
+        self.object = Some(object);
+        self.due_at = Some(now);
+        self.moved(now)
+    }
+
+    /// A work item for this job is in the queue.
+    pub fn queued(&mut self, now: Timestamp) -> Transition {
+        match self.state {
+            State::Pending => {
+                self.due_at = Some(now + REQUEUE_AFTER);
+                self.moved(now)
+            }
+            _ => Transition::Unchanged,
+        }
+    }
+
+    /// Takes the job for `owner` until `until`, unless somebody else holds it or it is over.
+    ///
+    /// Look at [`Job::lease_of`] afterwards to see who has it: a claim whose answer was lost is found granted.
+    pub fn claim(&mut self, owner: &str, until: Timestamp, now: Timestamp) -> Transition {
+        let free = match &self.state {
+            State::Pending => true,
+            State::Processing { lease_owner, lease_until } => *lease_until <= now && lease_owner != owner,
+            State::Completed(_) | State::Failed { .. } => false,
+        };
+        if !free {
+            return Transition::Unchanged;
+        }
+        self.attempts += 1;
+        self.state = State::Processing { lease_owner: owner.to_owned(), lease_until: until };
+        self.due_at = Some(until + LEASE_GRACE);
+        self.moved(now)
+    }
+
+    /// The lease that `owner` holds on the job, if it does.
+    pub fn lease_of(&self, owner: &str) -> Option<Lease> {
+        match &self.state {
+            State::Processing { lease_owner, .. } if lease_owner == owner => {
+                Some(Lease { owner: owner.to_owned(), attempt: self.attempts })
+            }
+            _ => None,
+        }
+    }
+
+    fn is_held_by(&self, lease: &Lease) -> bool {
+        self.lease_of(&lease.owner).as_ref() == Some(lease)
+    }
+
+    /// Ends the job with its result. Needs the lease.
+    pub fn complete(&mut self, lease: &Lease, completed: Completed, now: Timestamp) -> Transition {
+        if !self.is_held_by(lease) {
+            return Transition::Unchanged;
+        }
+        self.finish(State::Completed(Box::new(completed)), now)
+    }
+
+    /// Ends the job without a result. Needs the lease.
+    pub fn fail(&mut self, lease: &Lease, code: Code, message: &str, now: Timestamp) -> Transition {
+        if !self.is_held_by(lease) {
+            return Transition::Unchanged;
+        }
+        self.finish(failed(code, message), now)
+    }
+
+    /// Hands the job back for another attempt, which is expected within `retry_in`. Needs the lease.
+    pub fn release(&mut self, lease: &Lease, retry_in: Duration, now: Timestamp) -> Transition {
+        if !self.is_held_by(lease) {
+            return Transition::Unchanged;
+        }
+        self.state = State::Pending;
+        self.due_at = Some(now + retry_in + REQUEUE_AFTER);
+        self.moved(now)
+    }
+
+    /// Gives up on a job whose last worker vanished: the lease is long gone and no attempt is left.
+    pub fn time_out(&mut self, now: Timestamp) -> Transition {
+        match self.state {
+            State::Processing { lease_until, .. }
+                if lease_until + LEASE_GRACE <= now && self.attempts >= MAX_ATTEMPTS =>
+            {
+                self.finish(failed(Code::TimedOut, "Processing took too long, several times."), now)
+            }
+            _ => Transition::Unchanged,
+        }
+    }
+
+    /// Puts a job back whose worker vanished and that has attempts left.
+    pub fn abandon(&mut self, now: Timestamp) -> Transition {
+        match self.state {
+            State::Processing { lease_until, .. }
+                if lease_until + LEASE_GRACE <= now && self.attempts < MAX_ATTEMPTS =>
+            {
+                self.state = State::Pending;
+                self.due_at = Some(now);
+                self.moved(now)
+            }
+            _ => Transition::Unchanged,
+        }
+    }
+
+    /// Nothing has arrived under the job's key: waits on, or gives up an hour after the URL expired.
+    pub fn upload_is_missing(&mut self, now: Timestamp) -> Transition {
+        if self.state != State::Pending || self.object.is_some() {
+            return Transition::Unchanged;
+        }
+        let last_chance = self.upload_expires_at.unwrap_or(self.created_at) + UPLOAD_GRACE;
+        if now >= last_chance {
+            return self.finish(failed(Code::UploadExpired, "Nothing was uploaded before the URL expired."), now);
+        }
+        if self.due_at == Some(last_chance) {
+            return Transition::Unchanged;
+        }
+        self.due_at = Some(last_chance);
+        self.moved(now)
+    }
+
+    /// The final state was announced: nothing is left to do.
+    pub fn announced(&mut self, now: Timestamp) -> Transition {
+        if !self.is_final() || self.announced_at.is_some() {
+            return Transition::Unchanged;
+        }
+        self.announced_at = Some(now);
+        self.due_at = None;
+        // Not a move: what a client sees of the job stays the same, `updatedAt` included.
+        Transition::Changed
+    }
+
+    /// Keeps fresh download URLs, one per derivative, that hold until `expires_at`.
+    pub fn keep_urls(&mut self, urls: &[String], expires_at: Timestamp) -> Transition {
+        match &mut self.state {
+            State::Completed(completed) => {
+                for (derivative, url) in completed.derivatives.iter_mut().zip(urls) {
+                    derivative.url = Some(url.clone());
+                }
+                completed.download_url_expires_at = Some(expires_at);
+                Transition::Changed
+            }
+            _ => Transition::Unchanged,
+        }
+    }
+
+    fn finish(&mut self, state: State, now: Timestamp) -> Transition {
+        self.state = state;
+        self.due_at = Some(now + ANNOUNCE_AFTER);
+        self.moved(now)
+    }
+
+    fn moved(&mut self, now: Timestamp) -> Transition {
+        // Clocks of two machines may disagree; a job's time still never runs backwards.
+        self.updated_at = self.updated_at.max(now);
+        Transition::Changed
+    }
+}
+
+fn failed(code: Code, message: &str) -> State {
+    State::Failed { error_code: code, error_message: message.to_owned() }
+}

@@ -1,0 +1,18 @@
+//! What two or more of Darkroom's functions need: the job and its life, object keys, recipes, messages, errors,
+//! configuration, HTTP answers, logging, and the AWS services.
+//!
+//! Nothing here names Lambda, and only [`aws`] names an AWS SDK.
+
+pub mod aws;
+pub mod config;
+pub mod error;
+pub mod format;
+pub mod http;
+pub mod inline_image;
+pub mod job;
+pub mod key;
+pub mod message;
+pub mod recipe;
+pub mod results;
+pub mod telemetry;
+pub mod time;

@@ -1,0 +1,109 @@
+//! Keeps the rules of ARCHITECTURE.md about who may use whom, so that nobody has to remember them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longest source file, in lines; beyond it a reader would rather have two.
+const MAX_LINES: usize = 400;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// Every Rust file below `folder`, as a path from the root and its text.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().display().to_string();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {folder}");
+    found
+}
+
+/// No line of code (comments aside) in `folder` contains any of `words`, but for the files in `except`.
+fn check_absent(folder: &str, words: &[&str], except: &[&str]) {
+    for (name, text) in sources(folder) {
+        if except.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for word in words {
+                assert!(!code.contains(word), "{name}:{} names {word}", number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_in_shared_names_lambda() {
+    check_absent("shared/src", &["lambda_runtime", "lambda_http", "aws_lambda_events"], &[]);
+}
+
+#[test]
+fn only_shared_aws_names_an_sdk() {
+    let sdk = ["aws_sdk_", "aws_config", "aws_smithy", "serde_dynamo"];
+    check_absent("shared/src", &sdk, &["shared/src/aws/"]);
+    check_absent("functions", &sdk, &[]);
+}
+
+#[test]
+fn nothing_in_shared_uses_its_aws_module() {
+    check_absent("shared/src", &["crate::aws", "super::aws"], &["shared/src/aws/"]);
+}
+
+#[test]
+fn functions_do_not_use_one_another() {
+    for (folder, others) in [
+        ("functions/request-upload/src", ["dispatcher::", "worker::", "job_status::"]),
+        ("functions/dispatcher/src", ["request_upload::", "worker::", "job_status::"]),
+        ("functions/worker/src", ["request_upload::", "dispatcher::", "job_status::"]),
+        ("functions/job-status/src", ["request_upload::", "dispatcher::", "worker::"]),
+    ] {
+        check_absent(folder, &others, &[&format!("{folder}/main.rs")]);
+        check_absent(folder, &["local::"], &[]);
+    }
+}
+
+#[test]
+fn only_the_worker_knows_pixels_and_models() {
+    let words = ["tract_", "image::Dynamic", "imageproc", "ab_glyph", "mozjpeg"];
+    for folder in ["shared/src", "functions/request-upload", "functions/dispatcher", "functions/job-status"] {
+        check_absent(folder, &words, &[]);
+    }
+}
+
+#[test]
+fn the_environment_is_read_in_one_place() {
+    let words = ["env::var", "vars_os", "env!(\"HOME\")"];
+    check_absent("shared/src", &words, &["shared/src/config.rs"]);
+    check_absent("functions", &words, &[]);
+    check_absent("infra/local/src", &words, &[]);
+}
+
+#[test]
+fn no_function_asks_whether_it_runs_on_a_laptop() {
+    check_absent("functions", &["is_local", "127.0.0.1", "localhost"], &[]);
+    check_absent("shared/src", &["is_local", "127.0.0.1", "localhost"], &[]);
+}
+
+#[test]
+fn files_stay_short_and_say_what_they_are_for() {
+    for folder in ["shared/src", "functions", "infra/local/src"] {
+        for (name, text) in sources(folder) {
+            let lines = text.lines().count();
+            assert!(lines <= MAX_LINES, "{name} has {lines} lines");
+            let is_test = name.contains("/tests/") || name.ends_with("/tests.rs");
+            assert!(text.starts_with("//!") || is_test, "{name} does not say what it is for");
+        }
+    }
+}
