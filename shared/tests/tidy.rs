@@ -1,5 +1,7 @@
 //! Keeps the rules of ARCHITECTURE.md about who may use whom, so that nobody has to remember them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which lie outside of test functions")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,9 @@
 //! ONNX file. The pixels take the way that the model's authors evaluate with: Pillow's bilinear to the short side,
 //! centre crop, normalise. An alpha channel is dropped there, so a transparent pixel counts with the colour under it.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -118,11 +121,6 @@ impl Classifier {
         Ok(classifier)
     }
 
-    /// The five most probable labels, most probable first.
-    pub(crate) fn classify(&self, photo: &Photo) -> Result<Classification, InferenceError> {
-        self.answer(self.prepare(photo))
-    }
-
     /// Takes from a photo what the model sees, some milliseconds of work; the photo is free again afterwards.
     pub(crate) fn prepare(&self, photo: &Photo) -> Input {
         let Description { input_width, input_height, mean, std, .. } = self.description;
@@ -138,7 +136,7 @@ impl Classifier {
         Input(Tensor::from_shape(&self.shape(), &values).expect("three values a pixel"))
     }
 
-    /// Runs the model on what [`Self::prepare`] took.
+    /// The five most probable labels, most probable first, of what [`Self::prepare`] took.
     pub(crate) fn answer(&self, input: Input) -> Result<Classification, InferenceError> {
         let scores = self.run(input)?;
         let probabilities = match self.description.output {
@@ -246,62 +244,4 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/efficientnet-lite0");
-    const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/samples");
-
-    /// Largest difference of a logit from the reference's: what different orders of the same sums come to.
-    const TOLERANCE: f64 = 1e-3;
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Reference {
-        photos: Vec<ReferencePhoto>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct ReferencePhoto {
-        file: String,
-        decoded_sha256: String,
-        cropped_sha256: String,
-        top5: Vec<ReferenceLabel>,
-        logits: Vec<f64>,
-    }
-
-    #[derive(Deserialize)]
-    struct ReferenceLabel {
-        label: String,
-        probability: f64,
-    }
-
-    #[test]
-    fn from_the_file_to_the_logits_it_is_the_reference() {
-        let classifier = Classifier::load(Path::new(MODEL)).unwrap();
-        let reference = fs::read(Path::new(MODEL).join("reference.json")).unwrap();
-        let Reference { photos } = serde_json::from_slice(&reference).unwrap();
-        assert!(!photos.is_empty());
-        for expected in photos {
-            let bytes = fs::read(Path::new(SAMPLES).join(&expected.file)).unwrap();
-            let photo = Photo::decode(&bytes, 1_000_000).unwrap();
-            assert_eq!(hex(&Sha256::digest(photo.raster().bytes())), expected.decoded_sha256, "{}", expected.file);
-            let cropped = classifier.crop(photo.raster());
-            assert_eq!(hex(&Sha256::digest(&cropped)), expected.cropped_sha256, "{}", expected.file);
-
-            let logits = classifier.run(classifier.prepare(&photo)).unwrap();
-            let worst = logits.iter().zip(&expected.logits).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max);
-            assert!(worst <= TOLERANCE, "{}: a logit is off by {worst}", expected.file);
-            let best = classifier.classify(&photo).unwrap().predictions;
-            assert_eq!(best.len(), 5);
-            for (got, expected) in best.iter().zip(&expected.top5) {
-                assert_eq!(got.label, expected.label);
-                assert!((got.probability - expected.probability).abs() <= TOLERANCE, "{}", got.label);
-            }
-        }
-    }
 }

@@ -49,8 +49,8 @@ impl Worker {
         let jobs = JobTable::new(sdk, &config.table);
         let processed = Bucket::new(sdk, &config.processed_bucket);
         let topic = config.topic_arn.as_ref().map(|arn| Topic::new(sdk, arn));
-        let cors = Cors::new(config.allowed_origins.clone());
         let queue = WorkQueue::new(sdk, &config.queue_url);
+        let allowed_origins = config.allowed_origins;
         let pipeline = Pipeline {
             uploads: Bucket::new(sdk, &config.upload_bucket),
             processed: processed.clone(),
@@ -69,7 +69,7 @@ impl Worker {
             // One more than cores: the next photo is fetched while the others are worked on.
             slots: Semaphore::new(cores + 1),
         };
-        Ok(Self { processor, cors })
+        Ok(Self { processor, cors: Cors::new(allowed_origins) })
     }
 
     /// Handles one event.

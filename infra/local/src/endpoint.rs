@@ -95,6 +95,11 @@ fn is_foreign(request: &Request) -> bool {
 }
 
 async fn serve_s3(State(s3): State<S3Service>, request: Request) -> Response {
+    if s3::has_impossible_signature(request.uri()) {
+        let error =
+            "<Error><Code>SignatureDoesNotMatch</Code><Message>The request signature does not match</Message></Error>";
+        return (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], error).into_response();
+    }
     match s3.call(s3::drained(request)).await {
         Ok(response) => response.map(axum::body::Body::new),
         Err(error) => {

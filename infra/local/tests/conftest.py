@@ -6,6 +6,7 @@ trace that another test would see.
 
 import base64
 import io
+import json
 import os
 import re
 import signal
@@ -38,13 +39,15 @@ class Darkroom:
     def __init__(self, data_dir, environment=None):
         self.data_dir = data_dir
         self.environment = environment or {}
+        self.api = self.aws = "http://127.0.0.1:0"
         self.start()
 
     def start(self):
-        arguments = ["--data-dir", self.data_dir, "--api-addr", "127.0.0.1:0", "--aws-addr", "127.0.0.1:0"]
+        """Starts it on free ports, and again on the same ones: a presigned URL names its port."""
+        addresses = ["--api-addr", self.api.removeprefix("http://"), "--aws-addr", self.aws.removeprefix("http://")]
         self.log = open(Path(self.data_dir).with_suffix(".log"), "a+")
         self.process = subprocess.Popen(
-            [BINARY, *arguments],
+            [BINARY, "--data-dir", self.data_dir, *addresses],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
@@ -89,6 +92,11 @@ class Darkroom:
         done = subprocess.run(command, env={**os.environ, **CREDENTIALS}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def notices(self):
+        """What the topic was told so far: each message with its attributes."""
+        told = requests.get(f"{self.aws}/_darkroom/notifications", params={"limit": 1000}).json()
+        return [(json.loads(entry["message"]), entry["attributes"]) for entry in told]
 
     def get(self, path, **options):
         return requests.get(self.api + path, **options)

@@ -1,5 +1,6 @@
 """The HTTP API at its edges: what is refused, and how; listings; caching; CORS; the embedded stack's own guards."""
 
+import time
 import uuid
 
 import pytest
@@ -64,7 +65,7 @@ def test_a_preflight_is_answered(darkroom):
 
 
 def test_job_ids(darkroom):
-    for bad in ("x", "..%2fx", "x" * 10_000, "6f1c2b548f0e4b6e9d5b3d1f7a90c3e2"):
+    for bad in ("x", "..", "x" * 4_000, "6f1c2b548f0e4b6e9d5b3d1f7a90c3e2"):
         answer = darkroom.get(f"/jobs/{bad}")
         assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_JOB_ID"), bad
     answer = darkroom.get(f"/jobs/{uuid.uuid4()}")
@@ -140,21 +141,13 @@ def test_a_foreign_host_is_refused(darkroom):
 def test_s3_refuses_who_is_not_known(darkroom):
     assert requests.get(f"{darkroom.aws}/{UPLOADS}/uploads/x").status_code == 403
     slot = darkroom.slot()
-    url = slot["url"].replace("X-Amz-Signature=", "X-Amz-Signature=0")
-    assert requests.put(url, data=b"x", headers=slot["headers"]).status_code == 403
-    expired = own_url(darkroom)
+    other_digit = "0" if slot["url"][-1] != "0" else "1"
+    for url in (slot["url"][:-1] + other_digit, slot["url"] + "0", slot["url"].replace("photo", "phota")):
+        assert requests.put(url, data=b"x", headers=slot["headers"]).status_code == 403, url
+    parameters = {"Bucket": UPLOADS, "Key": "uploads/x"}
+    expired = darkroom.client("s3").generate_presigned_url("put_object", Params=parameters, ExpiresIn=1)
+    time.sleep(2.5)
     assert requests.put(expired, data=b"x").status_code == 403
-
-
-def own_url(darkroom):
-    """A URL that was good in January 2020."""
-    from unittest import mock
-    import datetime
-
-    s3 = darkroom.client("s3")
-    then = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
-    with mock.patch("botocore.auth.get_current_datetime", return_value=then.replace(tzinfo=None)):
-        return s3.generate_presigned_url("put_object", Params={"Bucket": UPLOADS, "Key": "uploads/x"}, ExpiresIn=60)
 
 
 def test_each_finished_job_is_announced(darkroom):
@@ -162,10 +155,12 @@ def test_each_finished_job_is_announced(darkroom):
     darkroom.completed(good), darkroom.finished(bad)
     notices = {}
     for _ in range(50):
-        for entry in requests.get(f"{darkroom.aws}/_darkroom/notifications", params={"limit": 1000}).json()["notifications"]:
-            notices[entry["message"]["jobId"]] = entry
+        notices = {notice["jobId"]: (notice, attributes) for notice, attributes in darkroom.notices()}
         if good in notices and bad in notices:
             break
-    assert notices[good]["message"]["status"] == "COMPLETED" and notices[good]["message"]["metadata"] == {"a": "b"}
-    assert notices[bad]["message"]["errorCode"] == "UNSUPPORTED_FORMAT"
-    assert notices[bad]["attributes"]["errorCode"] == "UNSUPPORTED_FORMAT"
+    notice, attributes = notices[good]
+    assert notice["status"] == "COMPLETED" and notice["metadata"] == {"a": "b"}
+    assert "url" not in notice["derivatives"][0] and set(attributes) == {"status"}
+    notice, attributes = notices[bad]
+    assert notice["errorCode"] == "UNSUPPORTED_FORMAT"
+    assert attributes["errorCode"] == {"type": "String", "value": "UNSUPPORTED_FORMAT"}

@@ -90,7 +90,7 @@ impl World {
             Event::Queued => self.job.queued(now),
             Event::Claim(worker) => {
                 let owner = format!("{worker} at {now}");
-                let moved = self.job.claim(&owner, now + Duration::from_secs(60), now);
+                let moved = self.job.claim(&owner, now + Duration::from_mins(1), now);
                 if let Some(lease) = self.job.lease_of(&owner) {
                     self.leases[usize::from(worker)] = Some(lease);
                 }

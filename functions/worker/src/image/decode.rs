@@ -48,7 +48,10 @@ fn with<D: ImageDecoder>(
         decoder.set_limits(limits)?;
         DynamicImage::from_decoder(decoder)
     });
-    let image = image.map_err(|error| ImageError::corrupt(format, error))?;
+    let image = image.map_err(|error| match error {
+        image::ImageError::Unsupported(_) => ImageError::UnsupportedFormat { detected: "an image of a rare kind" },
+        error => ImageError::corrupt(format, error),
+    })?;
     let (width, height) = (image.width(), image.height());
     Ok(if image.color().has_alpha() {
         Raster::from_rgba(width, height, image.into_rgba8().into_raw())

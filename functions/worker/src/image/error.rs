@@ -7,7 +7,7 @@ use shared::format::Format;
 ///
 /// The message of the error itself is for the log; [`Self::message`] is for the person whose photo it was.
 #[derive(Debug, thiserror::Error)]
-pub enum ImageError {
+pub(crate) enum ImageError {
     /// There is nothing to look at.
     #[error("zero bytes")]
     Empty,
@@ -88,7 +88,7 @@ impl ImageError {
     }
 
     /// The stable code of the job that fails by this.
-    pub fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             Self::Empty => Code::EmptyFile,
             Self::UnsupportedFormat { .. } => Code::UnsupportedFormat,
@@ -100,7 +100,7 @@ impl ImageError {
     }
 
     /// A sentence for a person, without internals.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Empty => "The file is empty.".into(),
             Self::UnsupportedFormat { detected } => {

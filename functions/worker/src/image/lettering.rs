@@ -148,3 +148,34 @@ fn kern(face: &Face<'_>, left: GlyphId, right: GlyphId) -> f32 {
     });
     found.map_or(0.0, |(first, _)| f32::from(first.x_advance))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn font() -> Font {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/fonts/NotoSans-Bold.ttf");
+        Font::load(std::fs::read(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn pairs_are_kerned() {
+        let font = font();
+        let face = Face::parse(font.0.as_slice(), 0).unwrap();
+        let pair = |left, right| kern(&face, font.0.glyph_id(left), font.0.glyph_id(right));
+        assert!(pair('A', 'V') < 0.0 && pair('T', 'o') < 0.0);
+        assert!(pair('H', 'H').abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn a_blur_keeps_the_amount_of_ink() {
+        let letters = font().line("©", 40.0).unwrap().mask(12);
+        let (before, after): (f32, f32) = (letters.coverage.iter().sum(), letters.blurred(3).coverage.iter().sum());
+        assert!((before - after).abs() < before * 0.01, "{before} {after}");
+    }
+
+    #[test]
+    fn a_space_alone_has_no_size() {
+        assert!(font().line(" ", 40.0).unwrap().width() <= 0.0);
+    }
+}

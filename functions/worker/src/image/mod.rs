@@ -58,11 +58,6 @@ impl Photo {
         self.raster.height()
     }
 
-    /// Whether any pixel lets the ground through.
-    pub(crate) fn has_alpha(&self) -> bool {
-        self.raster.has_alpha()
-    }
-
     /// The format that the photo came in, by content.
     pub(crate) fn format(&self) -> Format {
         self.format
@@ -117,7 +112,7 @@ fn derive(
         Some(WatermarkChoice::On(watermark)) => watermarker.draw(&mut raster, watermark)?,
         None => watermarker.draw(&mut raster, &shared::recipe::Watermark::default())?,
     }
-    let format = encode::choose(spec.format, source, raster.has_alpha());
+    let format = encode::choose(spec.format, source, &raster);
     Ok(Rendered {
         name: spec.name.as_str().to_owned(),
         format,

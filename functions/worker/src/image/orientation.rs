@@ -112,3 +112,26 @@ fn swap_sides<const N: usize>(raster: &Raster, mirror_x: bool, mirror_y: bool) -
     }
     Raster::new(raster.height(), raster.width(), raster.has_alpha(), data)
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{DynamicImage, RgbImage, RgbaImage};
+
+    use super::*;
+
+    #[test]
+    fn sizes_that_fill_no_tile_turn_like_any() {
+        let bytes = |channels: u32| (0..70 * 33 * channels).map(|n| (n % 251) as u8).collect::<Vec<_>>();
+        for orientation in (1..=8).filter_map(Orientation::from_exif) {
+            let mut rgb = DynamicImage::from(RgbImage::from_raw(70, 33, bytes(3)).unwrap());
+            rgb.apply_orientation(orientation);
+            let got = upright(Raster::new(70, 33, false, bytes(3)), orientation);
+            assert_eq!((got.width(), got.bytes()), (rgb.width(), rgb.as_bytes()), "{orientation:?}");
+
+            let mut rgba = DynamicImage::from(RgbaImage::from_raw(70, 33, bytes(4)).unwrap());
+            rgba.apply_orientation(orientation);
+            let got = upright(Raster::new(70, 33, true, bytes(4)), orientation);
+            assert_eq!((got.width(), got.bytes()), (rgba.width(), rgba.as_bytes()), "{orientation:?}");
+        }
+    }
+}

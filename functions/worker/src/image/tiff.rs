@@ -13,8 +13,8 @@ use tiff::{ColorType, TiffError};
 use super::ImageError;
 use super::raster::{Raster, Samples, narrow};
 
-/// Memory for the file's tags and for one strip or tile beyond the picture itself, in bytes.
-const OVERHEAD: usize = 1 << 20;
+/// Memory beyond the picture itself, in bytes: a tile may be larger than the picture, 1024 × 1024 of 16 bits say.
+const OVERHEAD: usize = 8 << 20;
 
 const PALETTE: u16 = PhotometricInterpretation::RGBPalette.to_u16();
 const GREY: u16 = PhotometricInterpretation::BlackIsZero.to_u16();

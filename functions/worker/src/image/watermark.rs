@@ -34,7 +34,7 @@ const LEAST_MARGIN: f32 = 0.35;
 const OPACITY: f32 = 0.88;
 
 /// Opacity of the halo where it is densest, of the letters' own.
-const HALO: f32 = 0.62;
+const HALO: f32 = 0.66;
 
 /// How far the halo reaches, of the line's height.
 const HALO_REACH: f32 = 0.055;
@@ -98,8 +98,8 @@ impl Watermarker {
         let halo = letters.blurred(reach);
         let (x, y) = place(watermark.position.unwrap_or_default());
         let free = (width - line.width() - 2.0 * margin, height - line.height() - 2.0 * margin);
-        let corner =
-            ((margin + x * free.0).round() as i64 - pad as i64, (margin + y * free.1).round() as i64 - pad as i64);
+        let corner = (margin + x * free.0, margin + y * free.1);
+        let corner = ((corner.0.round() - pad as f32) as i64, (corner.1.round() - pad as f32) as i64);
         let ink = Ink::new(watermark.color, watermark.opacity.map_or(OPACITY, |opacity| opacity.get() as f32));
         let raster = raster.to_mut();
         match raster.channels() {

@@ -64,6 +64,13 @@ fn is_version_2_url(uri: &Uri) -> bool {
     parameter(uri, "Signature").is_some()
 }
 
+/// Whether a presigned URL's signature cannot be one, whatever was signed. s3s calls such a request malformed, where S3
+/// refuses it as it does any wrong signature.
+pub(crate) fn has_impossible_signature(uri: &Uri) -> bool {
+    let is_hex = |signature: &str| signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit());
+    parameter(uri, "X-Amz-Signature").is_some_and(|signature| !is_hex(&signature))
+}
+
 /// The parts of a Signature Version 4 that say what was signed, from a presigned URL or an `Authorization` header.
 #[derive(Debug, PartialEq, Eq)]
 struct Signature {
@@ -181,6 +188,17 @@ mod tests {
 
         let other = headers(&[("authorization", "AWS5 Credential=me/20240101/us-east-1/s3/aws4_request")]);
         assert_eq!(Signature::find(&Uri::from_static("/b/k"), &other), None);
+    }
+
+    #[test]
+    fn a_signature_of_another_length_is_impossible() {
+        let uri = |signature: &str| format!("/b/k?X-Amz-Signature={signature}").parse().unwrap();
+        let right = "0".repeat(64);
+        assert!(!has_impossible_signature(&uri(&right)));
+        assert!(!has_impossible_signature(&Uri::from_static("/b/k")));
+        for wrong in ["", "00", &format!("{right}0"), &"x".repeat(64)] {
+            assert!(has_impossible_signature(&uri(wrong)), "{wrong}");
+        }
     }
 
     #[test]

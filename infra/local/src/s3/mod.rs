@@ -47,7 +47,7 @@ use std::sync::Arc;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 
-pub(crate) use self::access::Credentials;
+pub(crate) use self::access::{Credentials, has_impossible_signature};
 pub(crate) use self::drain::drained;
 pub(crate) use self::error::Error;
 pub(crate) use self::event::EventRule;

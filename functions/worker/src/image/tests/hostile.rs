@@ -33,7 +33,11 @@ fn a_jpeg_without_its_last_byte_is_corrupt() {
             assert_eq!(code(&bytes[..bytes.len() * percent / 100]), "CORRUPT_IMAGE", "{percent} %");
         }
         assert_eq!(code(&bytes[..bytes.len() - 1]), "CORRUPT_IMAGE");
-        assert_eq!(code(&[&bytes[..], b"<?php system($_GET[0]);"].concat()), "decoded", "what follows the end is ignored");
+        assert_eq!(
+            code(&[&bytes[..], b"<?php system($_GET[0]);"].concat()),
+            "decoded",
+            "what follows the end is ignored"
+        );
     }
 }
 

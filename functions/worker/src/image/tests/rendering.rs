@@ -39,8 +39,7 @@ fn every_format_becomes_every_format() {
             (r#","format":"webp""#, Format::Webp),
             (r#","format":"auto""#, if source == Format::Png { Format::Jpeg } else { source }),
         ] {
-            let (derivative, again) =
-                rendered(photo.clone(), &format!(r#"[{{"name":"a","watermark":false{asked}}}]"#));
+            let (derivative, again) = rendered(photo.clone(), &format!(r#"[{{"name":"a","watermark":false{asked}}}]"#));
             assert_eq!(derivative.format, expected, "{name} {asked}");
             assert_close(name, quarters(&again), QUARTERS, 12);
         }
@@ -54,9 +53,14 @@ fn transparency_is_kept_where_it_can_be_and_white_elsewhere() {
         let kept = [[255, 0, 0, 255], [0, 255, 0, 128], [0, 0, 255, 255]];
         let (derivative, again) = rendered(photo.clone(), r#"[{"name":"a","watermark":false,"format":"auto"}]"#);
         assert_eq!(derivative.format, photo.format());
-        assert!(again.has_alpha());
+        assert!(again.raster().has_alpha());
         // Lossy WebP keeps transparency, not the colours beneath.
-        assert_close(name, quarters(&again).map(|p| if p[3] == 0 { [0; 4] } else { p }), [kept[0], kept[1], kept[2], [0; 4]], 12);
+        assert_close(
+            name,
+            quarters(&again).map(|p| if p[3] == 0 { [0; 4] } else { p }),
+            [kept[0], kept[1], kept[2], [0; 4]],
+            12,
+        );
         let (_, again) = rendered(photo, r#"[{"name":"a","watermark":false,"format":"jpeg"}]"#);
         let on_white = [[255, 0, 0, 255], [127, 255, 127, 255], [0, 0, 255, 255], [255; 4]];
         assert_close(name, quarters(&again), on_white, 12);
@@ -100,6 +104,19 @@ fn metadata_stays_behind() {
 }
 
 #[test]
+fn a_line_of_pixels_is_rendered_like_any_photo() {
+    for (width, height) in [(1, 65_535), (65_535, 1), (1, 1)] {
+        let photo = flat(width, height, &[9, 9, 9]);
+        let (full, _) = rendered(photo.clone(), r#"[{"name":"a","format":"auto"}]"#);
+        assert_eq!((full.width, full.height), (width, height));
+        // JPEG ends 35 pixels earlier.
+        assert_eq!(full.format, if width == height { Format::Jpeg } else { Format::Png });
+        let (small, _) = rendered(photo, r#"[{"name":"a","resize":{"width":300,"height":300},"format":"webp"}]"#);
+        assert_eq!((small.width, small.height), (width.min(300), height.min(300)));
+    }
+}
+
+#[test]
 fn a_size_that_the_format_cannot_hold_is_the_recipes_fault() {
     let error = render(flat(16_384, 1, &[0; 3]), &recipe(r#"[{"name":"a","format":"webp"}]"#), &watermarker());
     assert_eq!(error.unwrap_err().code().as_str(), "INVALID_RECIPE");
@@ -113,7 +130,8 @@ fn changed(before: &Photo, after: &Photo) -> Option<(u32, u32, u32, u32)> {
         let at = at * a.channels();
         a.bytes()[at..at + a.channels()] != b.bytes()[at..at + a.channels()]
     };
-    let places = (0..(a.width() * a.height()) as usize).filter(differs).map(|at| (at as u32 % a.width(), at as u32 / a.width()));
+    let places =
+        (0..(a.width() * a.height()) as usize).filter(differs).map(|at| (at as u32 % a.width(), at as u32 / a.width()));
     places.fold(None, |found, (x, y)| {
         let (left, top, right, bottom) = found.unwrap_or((x, y, x, y));
         Some((left.min(x), top.min(y), right.max(x), bottom.max(y)))
@@ -155,7 +173,8 @@ fn a_mark_stays_within_the_frame() {
     let long = "A rather long line of text, for a photographer of many names and titles".to_owned();
     for (width, height) in [(300, 3000), (3000, 300), (900, 900)] {
         let photo = flat(width, height, &[128, 128, 128]);
-        for position in ["top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom", "bottom-right"]
+        for position in
+            ["top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom", "bottom-right"]
         {
             let json = format!(r#"[{{"name":"a","watermark":{{"text":"{long}","position":"{position}"}}}}]"#);
             let (_, marked) = rendered(photo.clone(), &json);
