@@ -27,7 +27,8 @@ const MAX_GIF_SIDE: u32 = 65_535;
 /// From this quality on, JPEG keeps colours at full resolution.
 const FULL_COLOR_QUALITY: u8 = 90;
 
-/// WebP effort from 0 to 6. One step more takes half as long again and saves 1–2 % of the bytes.
+/// WebP effort from 0 to 6. On photos, 0 saves a third of the time for files a fifth larger, 3 takes twice as long for
+/// files 4 % smaller.
 const WEBP_METHOD: i32 = 2;
 
 /// GIF palette effort from 1 (slow) to 30: every tenth pixel is looked at.

@@ -1,9 +1,11 @@
 //! Fits a picture into the box that a recipe asks for.
 
 use std::borrow::Cow;
+use std::error::Error;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8x3, U8x4};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use shared::recipe::{Fit, MAX_SIDE, Resize};
 
 use super::raster::Raster;
@@ -61,13 +63,25 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, resize: &Resize) -> Cow<'a, Ra
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .crop(left.max(0.0), top.max(0.0), width, height)
         .use_alpha(true);
-    let pixel = if raster.has_alpha() { PixelType::U8x4 } else { PixelType::U8x3 };
-    let mut target = Image::new(to.0, to.1, pixel);
-    ImageRef::new(size.0, size.1, raster.bytes(), pixel)
-        .map_err(|error| error.to_string())
-        .and_then(|source| Resizer::new().resize(&source, &mut target, &options).map_err(|error| error.to_string()))
-        .expect("a raster holds exactly its pixels, and the plan stays within them");
-    Cow::Owned(Raster::new(to.0, to.1, raster.has_alpha(), target.into_vec()))
+    let mut data = vec![0; to.0 as usize * to.1 as usize * raster.channels()];
+    match raster.channels() {
+        3 => convolve::<U8x3>(&raster, &mut data, to, &options),
+        _ => convolve::<U8x4>(&raster, &mut data, to, &options),
+    }
+    .expect("a raster holds exactly its pixels, and the plan stays within them");
+    Cow::Owned(Raster::new(to.0, to.1, raster.has_alpha(), data))
+}
+
+/// Of one pixel type: the resizer's own choice at run time would have thirteen of them compiled, for two minutes.
+fn convolve<P: PixelTrait>(
+    raster: &Raster,
+    data: &mut [u8],
+    (width, height): (u32, u32),
+    options: &ResizeOptions,
+) -> Result<(), Box<dyn Error>> {
+    let source = TypedImageRef::<P>::from_buffer(raster.width(), raster.height(), raster.bytes())?;
+    let mut target = TypedImage::<P>::from_buffer(width, height, data)?;
+    Ok(Resizer::new().resize_typed(&source, &mut target, options)?)
 }
 
 #[cfg(test)]

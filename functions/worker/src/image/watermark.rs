@@ -158,8 +158,8 @@ fn paint<const N: usize>(raster: &mut Raster, letters: &Mask, halo: &Mask, corne
         }
         for (column, x) in (0..letters.width).zip(corner.0..width) {
             let cell = row * letters.width + column;
-            let (letter, around) = (letters.coverage[cell], halo.coverage[cell]);
-            if x < 0 || around == 0.0 {
+            let [letter, around] = [letters, halo].map(|mask| f32::from(mask.coverage[cell]) / 255.0);
+            if x < 0 || letter + around == 0.0 {
                 continue;
             }
             let pixel = &mut pixels[(y * width + x) as usize];
