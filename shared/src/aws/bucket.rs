@@ -192,7 +192,8 @@ impl Bucket {
         let e_tag = unquoted(object.e_tag());
         let metadata = object.metadata().cloned().unwrap_or_default();
         let body = object.body.collect().await.map_err(|error| FetchError::Failed(Failure::transient(error)))?;
-        let bytes = body.to_vec();
+        // Not `to_vec`, which goes byte by byte.
+        let bytes = Vec::from(body.into_bytes());
         if bytes.len() as u64 != length {
             let short = format!("the body ended after {} of {length} bytes", bytes.len());
             return Err(FetchError::Failed(Failure::transient(short)));

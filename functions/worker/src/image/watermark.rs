@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 
+use image::{GrayImage, Luma};
+use imageproc::filter::box_filter;
 use shared::recipe::{Color, Position, Watermark, WatermarkText};
 
 use super::ImageError;
-use super::lettering::{Font, Mask};
+use super::lettering::Font;
 use super::raster::Raster;
 
 /// Height of a line of text, of the short side.
@@ -91,11 +93,11 @@ impl Watermarker {
         let size = wanted * fits;
         let line = if fits < 1.0 { self.font.line(text, size)? } else { line };
 
-        let reach = (size * HALO_REACH).ceil() as usize;
-        // Three passes of a blur spread by their radius each.
+        let reach = (size * HALO_REACH).ceil() as u32;
+        // Each of the blurs spreads by its radius.
         let pad = 3 * reach;
         let letters = line.mask(pad);
-        let halo = letters.blurred(reach);
+        let halo = blurred(&letters, reach);
         let (x, y) = place(watermark.position.unwrap_or_default());
         let free = (width - line.width() - 2.0 * margin, height - line.height() - 2.0 * margin);
         let corner = (margin + x * free.0, margin + y * free.1);
@@ -148,21 +150,27 @@ impl Ink {
     }
 }
 
+/// The letters, spread softly: three box blurs come close to a Gaussian one, at a cost that no radius changes.
+fn blurred(letters: &GrayImage, radius: u32) -> GrayImage {
+    (1..3).fold(box_filter(letters, radius, radius), |soft, _| box_filter(&soft, radius, radius))
+}
+
 /// Lays the halo and then the letters over the pixels from `corner` on; what stands over the edge is left out.
-fn paint<const N: usize>(raster: &mut Raster, letters: &Mask, halo: &Mask, corner: (i64, i64), ink: Ink) {
+fn paint<const N: usize>(
+    raster: &mut Raster,
+    letters: &GrayImage,
+    halo: &GrayImage,
+    (left, top): (i64, i64),
+    ink: Ink,
+) {
     let (width, height) = (i64::from(raster.width()), i64::from(raster.height()));
     let (pixels, _) = raster.bytes_mut().as_chunks_mut::<N>();
-    for (row, y) in (0..letters.height).zip(corner.1..height) {
-        if y < 0 {
-            continue;
-        }
-        for (column, x) in (0..letters.width).zip(corner.0..width) {
-            let cell = row * letters.width + column;
-            let [letter, around] = [letters, halo].map(|mask| f32::from(mask.coverage[cell]) / 255.0);
-            if x < 0 || letter + around == 0.0 {
-                continue;
-            }
+    for ((column, row, Luma([letter])), Luma([around])) in letters.enumerate_pixels().zip(halo.pixels()) {
+        let (x, y) = (left + i64::from(column), top + i64::from(row));
+        let covered = letter | around != 0 && (0..width).contains(&x) && (0..height).contains(&y);
+        if covered {
             let pixel = &mut pixels[(y * width + x) as usize];
+            let [letter, around] = [letter, around].map(|&cover| f32::from(cover) / 255.0);
             // The halo stays out from under the letters, which would look grey on it; its gain makes it an outline.
             let shade = (around * 2.2).min(1.0) * (1.0 - letter) * HALO;
             over(pixel, ink.halo, shade * ink.opacity);
