@@ -18,7 +18,12 @@ pub enum Failure {
     /// Ours: a retry would fail the same way.
     Permanent(Box<dyn StdError + Send + Sync>),
     /// Nobody's: throttling, a time-out, a lost connection. A retry helps.
-    Transient(Box<dyn StdError + Send + Sync>),
+    Transient {
+        /// What did not work, for a person, as the end of a sentence: "the file store did not answer".
+        cause: &'static str,
+        /// The error itself, for the log.
+        source: Box<dyn StdError + Send + Sync>,
+    },
 }
 
 impl Failure {
@@ -32,14 +37,9 @@ impl Failure {
         Self::Permanent(source.into())
     }
 
-    /// A failure that passes.
-    pub fn transient(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::Transient(source.into())
-    }
-
-    /// Whether the same call may succeed a little later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient(_))
+    /// A failure that passes, and what a person may know of it.
+    pub fn transient(cause: &'static str, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Transient { cause, source: source.into() }
     }
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client { code, message } => write!(f, "{code}: {message}"),
-            Self::Permanent(source) | Self::Transient(source) => {
+            Self::Permanent(source) | Self::Transient { source, .. } => {
                 write!(f, "{source}")?;
                 let mut cause = source.source();
                 while let Some(error) = cause {
@@ -143,7 +143,7 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("outer")]
         struct Outer(#[source] std::io::Error);
-        let failure = Failure::transient(Outer(std::io::Error::other("inner")));
+        let failure = Failure::transient("it rained", Outer(std::io::Error::other("inner")));
         assert_eq!(failure.to_string(), "outer: inner");
     }
 }

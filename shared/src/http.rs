@@ -62,7 +62,7 @@ pub fn failure(failure: &Failure, request_id: &str) -> Response {
             tracing::error!(error = %failure, "request failed");
             (Code::Internal, INTERNAL_MESSAGE)
         }
-        Failure::Transient(_) => {
+        Failure::Transient { .. } => {
             tracing::warn!(error = %failure, "request failed for now");
             (Code::Unavailable, "not available for the moment; please try again")
         }
@@ -148,26 +148,33 @@ impl Cors {
 }
 
 /// The answer to a request that no route takes: a CORS preflight, a wrong method, or an unknown path.
-pub fn no_route(method: &Method, path: &str) -> Result<Response, Failure> {
+pub fn no_route(method: &Method, path: &str, request_id: &str) -> Response {
     let methods: Vec<&str> =
         ROUTES.iter().filter(|(_, pattern)| matches(pattern, path)).map(|(method, _)| method.as_str()).collect();
     if methods.is_empty() {
-        return Err(Failure::client(Code::NotFound, "there is nothing at this path"));
+        return failure(&Failure::client(Code::NotFound, "there is nothing at this path"), request_id);
     }
     let allow = format!("{}, OPTIONS", methods.join(", "));
-    if method == Method::OPTIONS {
-        let mut response = Response::new(String::new());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        let headers = response.headers_mut();
-        if let Ok(allow) = HeaderValue::from_str(&allow) {
-            headers.insert(header::ALLOW, allow.clone());
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow);
-        }
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
-        return Ok(response);
+    let mut response = if method == Method::OPTIONS {
+        preflight()
+    } else {
+        failure(&Failure::client(Code::MethodNotAllowed, format!("this path takes {allow}")), request_id)
+    };
+    // OK to expect no failure: the methods are our own.
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        let names = [header::ALLOW, header::ACCESS_CONTROL_ALLOW_METHODS];
+        response.headers_mut().extend(names.map(|name| (name, allow.clone())));
     }
-    Err(Failure::client(Code::MethodNotAllowed, format!("this path takes {allow}")))
+    response
+}
+
+fn preflight() -> Response {
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    response
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
@@ -224,14 +231,14 @@ mod tests {
 
     #[test]
     fn unrouted_requests_are_told_why() {
-        let refused = |method, path| match no_route(&method, path) {
-            Err(Failure::Client { code, .. }) => code,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(refused(Method::GET, "/nowhere"), Code::NotFound);
-        assert_eq!(refused(Method::GET, "/jobs/a/b"), Code::NotFound);
-        assert_eq!(refused(Method::DELETE, "/jobs/a"), Code::MethodNotAllowed);
-        let preflight = no_route(&Method::OPTIONS, "/uploads").unwrap();
+        let status = |method, path| no_route(&method, path, "id").status();
+        assert_eq!(status(Method::GET, "/nowhere"), StatusCode::NOT_FOUND);
+        assert_eq!(status(Method::GET, "/jobs/a/b"), StatusCode::NOT_FOUND);
+        let refused = no_route(&Method::DELETE, "/jobs/a", "id");
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.headers()[header::ALLOW], "GET, OPTIONS");
+        let preflight = no_route(&Method::OPTIONS, "/uploads", "id");
+        assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
         assert_eq!(preflight.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "POST, OPTIONS");
     }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::error::{Code, Failure};
 use crate::format::Format;
 use crate::http::{Response, json};
+use crate::key::MAX_FILENAME_BYTES;
 
 /// Largest photo in a body: its base64 has to fit a Lambda event, 6 MB with everything around it.
 const MAX_INLINE_BYTES: usize = 4_500_000;
@@ -56,8 +57,15 @@ pub fn read(body: &[u8]) -> Result<InlineImage, InlineImageError> {
     if body.trim_ascii().is_empty() {
         return Err(InlineImageError::Missing);
     }
-    let body: ImageBody = serde_json::from_slice(body)
-        .map_err(|_| refuse(Code::InvalidRequest, "the body is not a JSON object with an image"))?;
+    let no_object = || refuse(Code::InvalidRequest, "the body is not a JSON object with an image");
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(no_object());
+    }
+    // Whatever content type it comes as: older clients were never asked for one.
+    let body: ImageBody = serde_json::from_slice(body).map_err(|_| no_object())?;
+    if body.filename.as_ref().is_some_and(|name| name.len() > MAX_FILENAME_BYTES) {
+        return Err(refuse(Code::InvalidRequest, &format!("filename: at most {MAX_FILENAME_BYTES} bytes")));
+    }
     let text = body.image.filter(|image| !image.is_empty()).ok_or(InlineImageError::Missing)?;
     let (media_type, encoded) = split_data_url(&text);
     let encoded: Vec<u8> = encoded.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
@@ -108,9 +116,12 @@ mod tests {
 
     #[test]
     fn what_does_not_decode_is_refused() {
+        let long_name = format!(r#"{{"image":"aGVsbG8=","filename":"{}"}}"#, "x".repeat(MAX_FILENAME_BYTES + 1));
         let large = format!(r#"{{"image":"{}"}}"#, "A".repeat(6_000_004));
         for (body, expected) in [
             ("[", Code::InvalidRequest),
+            (r#"["aGVsbG8="]"#, Code::InvalidRequest),
+            (&long_name, Code::InvalidRequest),
             (r#"{"image":"%%%"}"#, Code::InvalidRequest),
             (r#"{"image":7}"#, Code::InvalidRequest),
             (&large, Code::PayloadTooLarge),

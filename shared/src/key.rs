@@ -8,6 +8,9 @@ use crate::job::JobId;
 /// Where uploads live in the uploads bucket.
 pub const UPLOADS_PREFIX: &str = "uploads/";
 
+/// Longest file name that a client may give, in bytes: far beyond any file system's, and small in a row.
+pub const MAX_FILENAME_BYTES: usize = 16 * 1024;
+
 /// Longest file name in a key, in bytes: what file systems that a user copies to accept.
 const MAX_FILE_NAME: usize = 255;
 

@@ -73,7 +73,7 @@ impl Dispatch {
         let mut job = Job::of_object(id, &bucket, &key, version, now);
         job.filename = Some(key::file_name(&key).to_owned());
         job.expires_at = (now + self.job_ttl).epoch_seconds();
-        Ok(Some(self.jobs.create(job, now).await?.into_job()))
+        Ok(Some(self.jobs.create(job, now).await?))
     }
 
     /// Sends a work item for each job and notes in its row that it was sent.

@@ -160,7 +160,7 @@ impl From<ObjectCreated> for Arrival {
     fn from(ObjectCreated { bucket, object }: ObjectCreated) -> Self {
         let version = ObjectVersion {
             e_tag: object.etag,
-            version_id: object.version_id,
+            version_id: object.version_id.filter(|id| id != "null"),
             size: object.size,
             sequencer: object.sequencer,
         };

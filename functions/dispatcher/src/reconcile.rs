@@ -6,7 +6,7 @@
 use futures::stream::{self, StreamExt};
 use shared::aws::{Announcer, Bucket};
 use shared::error::Failure;
-use shared::job::{Job, JobId, State};
+use shared::job::{Job, JobId, State, Transition};
 use shared::time::Timestamp;
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ pub(crate) struct Reconcile {
 impl Reconcile {
     /// Looks at every job that is due, until none is left or `deadline` comes. Answers how many were mended.
     ///
-    /// A job that cannot be mended now is logged and stays due.
+    /// A job that cannot be mended now is logged and looked at again later, after the others.
     pub(crate) async fn run(&self, now: Timestamp, deadline: Instant) -> Result<usize, Failure> {
         let mut mended = 0;
         loop {
@@ -38,20 +38,22 @@ impl Reconcile {
             let steps: Vec<bool> = steps.buffer_unordered(CONCURRENCY).collect().await;
             let progress = steps.into_iter().filter(|moved| *moved).count();
             mended += progress;
-            // No progress: what is left failed just now, and would fail again.
+            // No progress: what the index still shows is due no more, or the table itself does not answer.
             if progress == 0 || Instant::now() >= deadline {
                 return Ok(mended);
             }
         }
     }
 
-    /// Takes one job a step further; whether it moved.
+    /// Takes one job a step further; whether its row changed.
     async fn step(&self, id: JobId, now: Timestamp) -> bool {
         match self.try_step(id, now).await {
             Ok(moved) => moved,
             Err(error) => {
                 tracing::warn!(job.id = %id, %error, "the job could not be mended for now");
-                false
+                // Left where it is, it would stand in the way of all that are due after it.
+                let later = self.dispatch.jobs.update(id, now, |job| job.look_again_later(now)).await;
+                later.is_ok_and(|job| job.is_some())
             }
         }
     }
@@ -72,11 +74,7 @@ impl Reconcile {
                     return self.announcer.announce(job, now).await.map(|()| true);
                 }
                 tracing::warn!(job.id = %id, "the job's worker vanished: queued again");
-                let job = jobs.update_from(job, now, |job| job.abandon(now)).await?;
-                match job.state {
-                    State::Pending => self.dispatch.queue(vec![job], now).await.map(|_| true),
-                    _ => Ok(false),
-                }
+                self.dispatch.queue(vec![job], now).await.map(|_| true)
             }
             State::Completed(_) | State::Failed { .. } => self.announcer.announce(job, now).await.map(|()| true),
         }
@@ -88,7 +86,12 @@ impl Reconcile {
         let jobs = &self.dispatch.jobs;
         let job = match self.uploads.head(&job.s3_key).await? {
             Some(object) => {
-                let job = jobs.update_from(job, now, |job| job.arrive(object.clone(), now)).await?;
+                let arrive = |job: &mut Job| match job.object {
+                    // Its event came after all, and knows more.
+                    Some(_) => Transition::Unchanged,
+                    None => job.arrive(object.clone(), now),
+                };
+                let job = jobs.update_from(job, now, arrive).await?;
                 if matches!(job.state, State::Pending) {
                     tracing::warn!(job.id = %id, "an upload whose event was lost: queued");
                     return self.dispatch.queue(vec![job], now).await.map(|_| true);

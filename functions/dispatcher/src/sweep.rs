@@ -49,10 +49,15 @@ impl Sweep {
         loop {
             let page = self.uploads.list(UPLOADS_PREFIX, position.as_deref()).await?;
             position = page.objects.last().map(|object| object.key.clone()).filter(|_| page.is_truncated);
-            let checks = stream::iter(page.objects).map(|object| self.without_job(object, now));
-            let checks: Vec<Result<Option<Arrival>, Failure>> = checks.buffered(CONCURRENCY).collect().await;
-            let lost: Vec<Arrival> =
-                checks.into_iter().filter_map(Result::transpose).collect::<Result<_, Failure>>()?;
+            let checks = stream::iter(page.objects).map(async |object| {
+                let key = object.key.clone();
+                // One object that cannot be looked at must not hold up all that come after it.
+                self.without_job(object, now).await.unwrap_or_else(|error| {
+                    tracing::warn!(s3.key = key, %error, "an object could not be looked at: left for the next sweep");
+                    None
+                })
+            });
+            let lost: Vec<Arrival> = checks.buffered(CONCURRENCY).filter_map(std::future::ready).collect().await;
             for arrival in &lost {
                 tracing::warn!(s3.key = arrival.key, "an object without a job: dispatched");
             }

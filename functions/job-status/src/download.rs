@@ -38,7 +38,7 @@ pub(crate) async fn with_urls(
     ttl: Duration,
     now: Timestamp,
 ) -> Result<Job, Failure> {
-    let Some(completed) = job.completed().filter(|completed| !is_fresh(completed, ttl, now)) else { return Ok(job) };
+    let Some(completed) = job.completed().filter(|completed| !is_fresh(completed, now)) else { return Ok(job) };
     let urls = try_join_all(completed.derivatives.iter().map(|derivative| {
         let disposition = disposition(&job, derivative);
         async move { processed.presign_get(&derivative.key, &disposition, &derivative.content_type, ttl).await }
@@ -46,16 +46,15 @@ pub(crate) async fn with_urls(
     .await?;
     let renew = |job: &mut Job| match job.completed() {
         // Another reader was faster; theirs are as good.
-        Some(completed) if is_fresh(completed, ttl, now) => Transition::Unchanged,
+        Some(completed) if is_fresh(completed, now) => Transition::Unchanged,
         _ => job.keep_urls(&urls, now + ttl),
     };
     jobs.update_from(job, now, renew).await
 }
 
-fn is_fresh(completed: &Completed, ttl: Duration, now: Timestamp) -> bool {
-    // Where URLs live shorter than ten minutes, half their life stands in for the five minutes.
-    let needed = MIN_REMAINING.min(ttl / 2);
-    completed.download_url_expires_at.is_some_and(|expires_at| now + needed <= expires_at)
+/// Never true where URLs live shorter than [`MIN_REMAINING`]: then every reader gets a new one.
+fn is_fresh(completed: &Completed, now: Timestamp) -> bool {
+    completed.download_url_expires_at.is_some_and(|expires_at| now + MIN_REMAINING <= expires_at)
 }
 
 /// `Content-Disposition` of a derivative: the user's file name with the derivative's extension (RFC 6266).

@@ -56,14 +56,15 @@ impl JobStatus {
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response {
         let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
-        let outcome = self.route(&request).await;
+        let outcome = self.route(&request, &request_id).await;
         self.cors.answer(outcome, request.headers(), &request_id)
     }
 
-    async fn route(&self, request: &Request) -> Result<Response, Failure> {
-        let (method, path) = (request.method(), request.uri().path());
+    async fn route(&self, request: &Request, request_id: &str) -> Result<Response, Failure> {
+        // As it came: in the URI `..` is resolved, and another route would answer.
+        let (method, path) = (request.method(), request.raw_http_path());
         if method != Method::GET {
-            return no_route(method, path);
+            return Ok(no_route(method, path, request_id));
         }
         let parameters = request.query_string_parameters();
         match path {
@@ -74,7 +75,7 @@ impl JobStatus {
                     let wait = query::wait(&parameters)?;
                     self.job(id, wait, request.headers()).await
                 }
-                _ => no_route(method, path),
+                _ => Ok(no_route(method, path, request_id)),
             },
         }
     }
@@ -147,8 +148,9 @@ impl JobStatus {
         let job = self.jobs.get(id, Timestamp::now()).await?.ok_or_else(job_not_found)?;
         Ok(match results::of(&job) {
             Some(result) => json(StatusCode::OK, &result),
+            // The older contract knows no other word for a job that is not over.
             None => {
-                let body = json!({ "message": "Processing", "job_id": id, "status": job.status() });
+                let body = json!({ "message": "Processing", "job_id": id, "status": Status::Pending });
                 json(StatusCode::ACCEPTED, &body)
             }
         })

@@ -19,7 +19,7 @@ use shared::error::Failure;
 use shared::format::Format;
 use shared::http::{Cors, Response, json, no_route, parse_body};
 use shared::inline_image::{self, InlineImageError};
-use shared::job::{Job, JobId};
+use shared::job::{Job, JobId, UPLOAD_GRACE};
 use shared::key;
 use shared::time::Timestamp;
 
@@ -67,14 +67,14 @@ impl RequestUpload {
     /// Answers one request.
     pub async fn handle(&self, request: Request) -> Response {
         let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
-        let outcome = self.route(&request).await;
+        let outcome = self.route(&request, &request_id).await;
         self.cors.answer(outcome, request.headers(), &request_id)
     }
 
-    async fn route(&self, request: &Request) -> Result<Response, Failure> {
+    async fn route(&self, request: &Request, request_id: &str) -> Result<Response, Failure> {
         let body = request.body().as_ref();
         let limit = self.config.max_upload_bytes;
-        match (request.method(), request.uri().path()) {
+        match (request.method(), request.raw_http_path()) {
             (&Method::POST, "/uploads") => {
                 let upload = parse_body::<UploadBody>(request.headers(), body)?.check(limit)?;
                 let slot = self.offer(upload, Timestamp::now()).await?;
@@ -89,7 +89,7 @@ impl RequestUpload {
                 Ok(json(StatusCode::OK, &json!({ "jobs": slots })))
             }
             (&Method::POST, "/image") => self.take_image(body, Timestamp::now()).await,
-            (method, path) => no_route(method, path),
+            (method, path) => Ok(no_route(method, path, request_id)),
         }
     }
 
@@ -106,7 +106,7 @@ impl RequestUpload {
             checksum_sha256: upload.checksum_sha256.as_deref(),
         };
         let put = self.uploads.presign_put(&job.s3_key, terms, ttl).await?;
-        let job = self.jobs.create(job, now).await?.into_job();
+        let job = self.jobs.create(job, now).await?;
         tracing::info!(job.id = %job.job_id, "upload slot offered");
         Ok(Slot {
             job_id: job.job_id,
@@ -129,7 +129,7 @@ impl RequestUpload {
             Err(InlineImageError::Refused(failure)) => return Err(failure),
         };
         let job = self.new_job(image.filename, image.format, Duration::ZERO, now);
-        let job = self.jobs.create(job, now).await?.into_job();
+        let job = self.jobs.create(job, now).await?;
         self.uploads.put_upload(&job.s3_key, image.format.media_type(), image.bytes).await?;
         tracing::info!(job.id = %job.job_id, "image taken from the request");
         Ok(json(StatusCode::OK, &json!({ "message": "Job submitted", "job_id": job.job_id })))
@@ -140,7 +140,8 @@ impl RequestUpload {
         let key = key::upload_key(id, filename.as_deref(), format);
         let mut job = Job::awaiting_upload(id, &self.config.upload_bucket, &key, now + url_ttl, now);
         job.filename = filename;
-        job.expires_at = (now + self.config.job_ttl).epoch_seconds();
+        // Counted from the URL's end, or a long-lived URL would outlive its job.
+        job.expires_at = (now + url_ttl + UPLOAD_GRACE + self.config.job_ttl).epoch_seconds();
         job
     }
 }

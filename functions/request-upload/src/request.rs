@@ -1,12 +1,15 @@
 //! What a client may say about an upload, and what it comes to once checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use shared::error::{Code, Failure};
 use shared::format::Format;
+use shared::key::MAX_FILENAME_BYTES;
 use shared::recipe::Recipe;
 
 /// Most entries of `metadata`.
@@ -14,9 +17,6 @@ const MAX_METADATA_ENTRIES: usize = 16;
 
 /// Most bytes of `metadata`, names and values together.
 const MAX_METADATA_BYTES: usize = 2048;
-
-/// Longest `filename`, in bytes: far beyond any file system's, and small in a row.
-const MAX_FILENAME_BYTES: usize = 16 * 1024;
 
 /// Most files in one batch.
 const MAX_BATCH: usize = 100;
@@ -30,6 +30,7 @@ pub(crate) struct UploadBody {
     size: Option<u64>,
     checksum_sha256: Option<String>,
     derivatives: Option<Recipe>,
+    #[serde(deserialize_with = "distinct_entries")]
     metadata: BTreeMap<String, String>,
 }
 
@@ -49,6 +50,31 @@ pub(crate) struct Upload {
     pub(crate) checksum_sha256: Option<String>,
     pub(crate) recipe: Option<Recipe>,
     pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// Refuses two entries of one name, as serde does for fields: one of them would be lost without a word.
+fn distinct_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Entries;
+
+    impl<'de> Visitor<'de> for Entries {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of strings")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = BTreeMap::new();
+            while let Some((name, value)) = map.next_entry::<String, String>()? {
+                if entries.insert(name, value).is_some() {
+                    return Err(A::Error::custom("two entries have one name"));
+                }
+            }
+            Ok(entries)
+        }
+    }
+
+    deserializer.deserialize_map(Entries)
 }
 
 impl UploadBody {

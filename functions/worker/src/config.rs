@@ -67,7 +67,7 @@ impl Recipes {
             format!("{} {error}{cause}", path.display())
         };
         let default_recipe = read_recipe(default).map_err(|error| explain(default, error))?;
-        let folder = default.parent().unwrap_or(Path::new("."));
+        let folder = default.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let entries = std::fs::read_dir(folder).map_err(|error| explain(folder, error.into()))?;
         let mut named = BTreeMap::new();
         for path in entries.flatten().map(|entry| entry.path()) {

@@ -16,15 +16,15 @@ pub(crate) async fn handle(pipeline: &Pipeline, cors: &Cors, payload: Value, con
     let request: LambdaRequest = serde_json::from_value(payload)?;
     let answer = async |request: Request| {
         let request_id = request.lambda_context_ref().map(|context| context.request_id.clone()).unwrap_or_default();
-        let outcome = route(pipeline, &request).await;
+        let outcome = route(pipeline, &request, &request_id).await;
         Ok::<_, Error>(cors.answer(outcome, request.headers(), &request_id))
     };
     let response = Adapter::from(service_fn(answer)).call(LambdaEvent::new(request, context)).await?;
     Ok(serde_json::to_value(response)?)
 }
 
-async fn route(pipeline: &Pipeline, request: &Request) -> Result<Response, Failure> {
-    match (request.method(), request.uri().path()) {
+async fn route(pipeline: &Pipeline, request: &Request, request_id: &str) -> Result<Response, Failure> {
+    match (request.method(), request.raw_http_path()) {
         (&Method::POST, "/classify") => {
             let image = match inline_image::read(request.body().as_ref()) {
                 Ok(image) => image,
@@ -34,6 +34,6 @@ async fn route(pipeline: &Pipeline, request: &Request) -> Result<Response, Failu
             let classification = pipeline.classify(image.bytes).await?;
             Ok(json(StatusCode::OK, &results::predictions(&classification)))
         }
-        (method, path) => no_route(method, path),
+        (method, path) => Ok(no_route(method, path, request_id)),
     }
 }

@@ -59,7 +59,7 @@ impl Worker {
             recipes: config.recipes,
             max_upload_bytes: config.max_upload_bytes,
             max_pixels: config.max_pixels,
-            cores: Semaphore::new(cores),
+            cores: Arc::new(Semaphore::new(cores)),
         };
         let processor = Processor {
             announcer: Announcer::new(jobs.clone(), processed, topic),

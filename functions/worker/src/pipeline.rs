@@ -34,7 +34,7 @@ pub(crate) struct Pipeline {
     pub(crate) max_upload_bytes: u64,
     pub(crate) max_pixels: u64,
     /// One permit a core.
-    pub(crate) cores: Semaphore,
+    pub(crate) cores: Arc<Semaphore>,
 }
 
 impl Pipeline {
@@ -94,9 +94,13 @@ impl Pipeline {
 
     /// Says what a photo shows, and keeps nothing of it.
     pub(crate) async fn classify(&self, bytes: Vec<u8>) -> Result<Classification, Failure> {
-        let photo = self.decode(bytes).await?;
-        let (input, _) = self.prepare(photo).await?;
-        self.infer(input).await
+        let (max_pixels, classifier) = (self.max_pixels, Arc::clone(&self.classifier));
+        // In one piece, so that no more photos are in memory than cores are at them.
+        self.compute(move || {
+            let input = classifier.prepare(&Photo::decode(&bytes, max_pixels)?);
+            classifier.answer(input).map_err(Failure::permanent)
+        })
+        .await
     }
 
     /// The object's bytes. Its size is checked before any of them is read.
@@ -116,8 +120,12 @@ impl Pipeline {
         fetched.map_err(|error| match error {
             FetchError::Missing => Failure::client(Code::SourceMissing, "The uploaded file is gone."),
             FetchError::TooLarge(size) => self.too_large(size),
-            // Its own event is on its way, with which the job is taken up again.
-            FetchError::Changed => Failure::transient(error),
+            // The next attempt takes the newer file, whose event is on its way.
+            FetchError::Changed if job.upload_expires_at.is_some() => {
+                Failure::transient("the file kept changing", error)
+            }
+            // The newer file under a key of the client's own has a job of its own.
+            FetchError::Changed => Failure::client(Code::SourceMissing, "The file was replaced before its turn."),
             FetchError::Failed(failure) => failure,
         })
     }
@@ -179,7 +187,11 @@ impl Pipeline {
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         // OK to ignore: the semaphore is never closed.
-        let _core = self.cores.acquire().await;
+        let core = Arc::clone(&self.cores).acquire_owned().await;
+        let work = move || {
+            let _core = core;
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(Failure::permanent)?
     }
 }

@@ -100,7 +100,7 @@ impl Processor {
                     self.jobs.update_from(job, now, |job| job.fail(lease, Code::Internal, message, now)).await;
                 self.finish(written, lease, receive_count, now).await
             }
-            Err(error @ Failure::Transient(_)) if receive_count < MAX_ATTEMPTS => {
+            Err(error @ Failure::Transient { .. }) if receive_count < MAX_ATTEMPTS => {
                 let after = retry_pause(receive_count);
                 tracing::warn!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job put back");
                 if let Err(error) = self.jobs.update_from(job, now, |job| job.release(lease, after, now)).await {
@@ -109,9 +109,10 @@ impl Processor {
                 }
                 Outcome::Retry { after }
             }
-            Err(error @ Failure::Transient(_)) => {
+            Err(Failure::Transient { cause, source }) => {
+                let error = Failure::Transient { cause, source };
                 tracing::error!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job failed: no attempt left");
-                let message = format!("Gave up after {receive_count} attempts: a service we depend on did not answer.");
+                let message = format!("Gave up after {receive_count} attempts: {cause}.");
                 let code = Code::RetriesExhausted;
                 let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
                 self.finish(written, lease, receive_count, now).await;

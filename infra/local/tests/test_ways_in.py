@@ -136,7 +136,7 @@ def test_the_older_clients_contract_to_the_letter(darkroom):
     results = darkroom.get("/results", params={"job_id": job_id})
     while results.status_code == 202:
         assert results.json() == {"message": "Processing", "job_id": job_id, "status": results.json()["status"]}
-        assert results.json()["status"] in ("PENDING", "PROCESSING")
+        assert results.json()["status"] == "PENDING"
         results = darkroom.get("/results", params={"job_id": job_id})
     body = results.json()
     assert results.status_code == 200 and set(body) == {"job_id", "status", "predictions"}

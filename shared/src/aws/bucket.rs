@@ -6,13 +6,13 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
-use super::failure;
+use super::{NO_ANSWER, failure};
 use crate::error::Failure;
 use crate::job::ObjectVersion;
 use crate::time::Timestamp;
@@ -191,12 +191,12 @@ impl Bucket {
         }
         let e_tag = unquoted(object.e_tag());
         let metadata = object.metadata().cloned().unwrap_or_default();
-        let body = object.body.collect().await.map_err(|error| FetchError::Failed(Failure::transient(error)))?;
+        let body = object.body.collect().await.map_err(cut_short)?;
         // Not `to_vec`, which goes byte by byte.
         let bytes = Vec::from(body.into_bytes());
         if bytes.len() as u64 != length {
             let short = format!("the body ended after {} of {length} bytes", bytes.len());
-            return Err(FetchError::Failed(Failure::transient(short)));
+            return Err(cut_short(short));
         }
         Ok(Fetched { bytes, e_tag, metadata })
     }
@@ -285,8 +285,15 @@ fn fetch_error(error: SdkError<GetObjectError>) -> FetchError {
     let status = error.raw_response().map(|response| response.status().as_u16());
     match (status, error.as_service_error()) {
         (Some(412), _) => FetchError::Changed,
+        // A bucket that is not there is a mistake in the configuration, which somebody can mend.
+        (_, Some(service)) if service.code() == Some("NoSuchBucket") => {
+            FetchError::Failed(Failure::transient("the bucket is not there", error))
+        }
         (Some(404), _) => FetchError::Missing,
-        (_, Some(service)) if service.is_no_such_key() => FetchError::Missing,
         _ => FetchError::Failed(failure(error)),
     }
+}
+
+fn cut_short(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> FetchError {
+    FetchError::Failed(Failure::transient(NO_ANSWER, error))
 }

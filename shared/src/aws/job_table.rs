@@ -29,24 +29,6 @@ pub struct JobTable {
     pub(super) table: String,
 }
 
-/// What became of a new row.
-#[derive(Debug)]
-pub enum Created {
-    /// It is written.
-    New(Job),
-    /// There was one of this id already: this one.
-    Existing(Job),
-}
-
-impl Created {
-    /// The row that stands in the table now.
-    pub fn into_job(self) -> Job {
-        match self {
-            Self::New(job) | Self::Existing(job) => job,
-        }
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 enum RowError {
     #[error("a job's row cannot be read or written")]
@@ -76,8 +58,8 @@ impl JobTable {
         Ok(job.filter(|job| !job.is_expired(now)))
     }
 
-    /// Writes a new row, unless there is one of its id.
-    pub async fn create(&self, job: Job, now: Timestamp) -> Result<Created, Failure> {
+    /// Writes a new row, unless there is one of its id. Answers the row that stands in the table now.
+    pub async fn create(&self, job: Job, now: Timestamp) -> Result<Job, Failure> {
         loop {
             let put = self
                 .client
@@ -88,11 +70,11 @@ impl JobTable {
                 .condition_expression("attribute_not_exists(jobId) OR expiresAt <= :now")
                 .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()));
             match put.send().await {
-                Ok(_) => return Ok(Created::New(job)),
+                Ok(_) => return Ok(job),
                 Err(error) if is_refused(&error) => {
                     // `None`: it expired in between, and the next try writes over it.
                     if let Some(existing) = self.get(job.job_id, now).await? {
-                        return Ok(Created::Existing(existing));
+                        return Ok(existing);
                     }
                 }
                 Err(error) => return Err(failure(error)),
@@ -138,7 +120,7 @@ impl JobTable {
                 None => return Ok(job),
             }
         }
-        Err(Failure::transient(RowError::Contended(job.job_id)))
+        Err(Failure::transient("the job kept changing", RowError::Contended(job.job_id)))
     }
 
     /// How far a long walk has come, as [`JobTable::set_bookmark`] has it.
@@ -190,7 +172,7 @@ fn bookmark_key(name: &str) -> AttributeValue {
     AttributeValue::S(format!("bookmark#{name}"))
 }
 
-/// A job as an item: its own fields, and those that the indexes sort it by.
+/// A job as an item: its own fields, and those that follow from them, for the indexes and for who reads the table.
 fn to_item(job: &Job) -> Result<HashMap<String, AttributeValue>, Failure> {
     let mut item: HashMap<String, AttributeValue> =
         serde_dynamo::to_item(job).map_err(|error| Failure::permanent(RowError::Format(error)))?;
@@ -198,6 +180,9 @@ fn to_item(job: &Job) -> Result<HashMap<String, AttributeValue>, Failure> {
     let listing = super::listing::partition(job.status(), &job.created_at.month(), shard);
     item.insert("statusShard".to_owned(), AttributeValue::S(listing));
     item.insert("listedAt".to_owned(), AttributeValue::S(super::listing::Cursor::of(job).to_string()));
+    if let Some(url) = job.completed().and_then(|completed| completed.derivatives.first()?.url.clone()) {
+        item.insert("downloadUrl".to_owned(), AttributeValue::S(url));
+    }
     if job.due_at.is_some() {
         item.insert("dueShard".to_owned(), AttributeValue::S(super::listing::due_partition(shard)));
     }

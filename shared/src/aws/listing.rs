@@ -117,7 +117,9 @@ impl JobTable {
         oldest: Timestamp,
         now: Timestamp,
     ) -> Result<JobPage, Failure> {
-        let mut from = after.map_or(now + CLOCK_SKEW, |cursor| cursor.created_at);
+        // No later than any job there can be: a cursor is the client's word, and each month costs 32 queries.
+        let newest = now + CLOCK_SKEW;
+        let mut from = after.map_or(newest, |cursor| cursor.created_at.min(newest));
         let mut jobs: Vec<Job> = Vec::new();
         let mut before = after.map_or_else(|| from.to_string(), ToString::to_string);
         // Month by month back in time: the newest month is all that most listings need.
@@ -142,7 +144,8 @@ impl JobTable {
     }
 
     async fn newest_in(&self, partition: String, before: &str, limit: usize) -> Result<Vec<Job>, Failure> {
-        let answer = self
+        // A page ends at 1 MB, however few rows that are.
+        let mut rows = self
             .client
             .query()
             .table_name(&self.table)
@@ -152,10 +155,16 @@ impl JobTable {
             .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(failure)?;
-        answer.items.unwrap_or_default().into_iter().map(from_item).collect()
+            .into_paginator()
+            .items()
+            .send();
+        let mut jobs = Vec::new();
+        while jobs.len() < limit
+            && let Some(item) = rows.next().await
+        {
+            jobs.push(from_item(item.map_err(failure)?)?);
+        }
+        Ok(jobs)
     }
 
     /// At most `limit` ids per shard of jobs that have been due since `now`, longest due first.

@@ -21,7 +21,7 @@ use aws_smithy_http_client::tls;
 
 pub use announce::Announcer;
 pub use bucket::{Bucket, FetchError, Fetched, ListedObject, ListedObjects, PresignedPut, PutTerms};
-pub use job_table::{Created, JobTable};
+pub use job_table::JobTable;
 pub use listing::{Cursor, JobPage};
 pub use topic::Topic;
 pub use work_queue::WorkQueue;
@@ -31,8 +31,11 @@ use crate::error::Failure;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longest single try of a call, its body included.
+/// Longest single try of a call, up to the head of its answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a person is told of a call whose answer did not come, or not whole.
+const NO_ANSWER: &str = "a service we depend on did not answer";
 
 /// The SDK's configuration on Lambda: region, credentials and endpoints from the environment, as the SDK reads them.
 pub async fn sdk_config() -> SdkConfig {
@@ -57,17 +60,22 @@ fn failure<E>(error: SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let passes = match &error {
-        SdkError::ConstructionFailure(_) => false,
-        SdkError::ServiceError(service) => {
-            let status = service.raw().status().as_u16();
-            let code = service.err().code().unwrap_or_default();
-            status >= 500 || status == 429 || status == 403 || is_passing_code(code)
-        }
+    let cause = match &error {
+        SdkError::ConstructionFailure(_) => None,
+        SdkError::ServiceError(service) => match service.raw().status().as_u16() {
+            403 => Some("a service we depend on refused us"),
+            429 => Some("a service we depend on was too busy"),
+            500.. => Some("a service we depend on had an error"),
+            _ => is_passing_code(service.err().code().unwrap_or_default())
+                .then_some("a service we depend on could not do it just then"),
+        },
         // Time-outs, connections that broke, answers cut short, and whatever the SDK adds to its list.
-        _ => true,
+        _ => Some(NO_ANSWER),
     };
-    if passes { Failure::transient(error) } else { Failure::permanent(error) }
+    match cause {
+        Some(cause) => Failure::transient(cause, error),
+        None => Failure::permanent(error),
+    }
 }
 
 /// Codes that come with status 400 (or 409) and pass all the same.

@@ -62,9 +62,9 @@ impl WorkQueue {
             Ok(answer) => answer,
             Err(error) => {
                 let error = failure(error);
-                let (text, passes) = (error.to_string(), error.is_transient());
-                return refuse_all(&|| {
-                    if passes { Failure::transient(text.clone()) } else { Failure::permanent(text.clone()) }
+                return refuse_all(&|| match &error {
+                    Failure::Transient { cause, .. } => Failure::transient(cause, error.to_string()),
+                    _ => Failure::permanent(error.to_string()),
                 });
             }
         };
@@ -72,8 +72,11 @@ impl WorkQueue {
         for refused in answer.failed() {
             if let Some(outcome) = refused.id().parse().ok().and_then(|index: usize| outcomes.get_mut(index)) {
                 let error = PartlyRefused { count: answer.failed().len(), code: refused.code().to_owned() };
-                *outcome =
-                    Err(if refused.sender_fault() { Failure::permanent(error) } else { Failure::transient(error) });
+                *outcome = Err(if refused.sender_fault() {
+                    Failure::permanent(error)
+                } else {
+                    Failure::transient("the queue did not take the job", error)
+                });
             }
         }
         outcomes

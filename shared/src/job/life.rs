@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    ANNOUNCE_AFTER, Completed, Job, JobId, LEASE_GRACE, MAX_ATTEMPTS, ObjectVersion, REQUEUE_AFTER, State, UPLOAD_GRACE,
+    ANNOUNCE_AFTER, Completed, Job, JobId, LEASE_GRACE, LOOK_AGAIN_AFTER, MAX_ATTEMPTS, ObjectVersion, REQUEUE_AFTER,
+    State, UPLOAD_GRACE,
 };
 use crate::error::Code;
 use crate::time::Timestamp;
@@ -68,26 +69,32 @@ impl Job {
         }
     }
 
-    /// The object is there. Old news, by its sequencer, changes nothing; neither does news about a job under way.
+    /// The object is there. Old news, by its sequencer, changes nothing. While a worker is at the job the news is kept
+    /// for the next attempt, should there be one.
     pub fn arrive(&mut self, object: ObjectVersion, now: Timestamp) -> Transition {
         let news = self.object.as_ref().is_none_or(|known| object.is_newer_than(known));
-        if self.state != State::Pending || !news {
+        if self.is_final() || !news {
             return Transition::Unchanged;
         }
         self.object = Some(object);
-        self.due_at = Some(now);
+        if self.state == State::Pending {
+            self.due_at = Some(now);
+        }
         self.moved(now)
     }
 
-    /// A work item for this job is in the queue.
+    /// A work item for this job is in the queue, and nobody is at it.
     pub fn queued(&mut self, now: Timestamp) -> Transition {
-        match self.state {
-            State::Pending => {
-                self.due_at = Some(now + REQUEUE_AFTER);
-                self.moved(now)
-            }
-            _ => Transition::Unchanged,
+        let waits = match self.state {
+            State::Pending => true,
+            State::Processing { lease_until, .. } => lease_until <= now,
+            State::Completed(_) | State::Failed { .. } => false,
+        };
+        if !waits {
+            return Transition::Unchanged;
         }
+        self.due_at = Some(now + REQUEUE_AFTER);
+        self.moved(now)
     }
 
     /// Takes the job for `owner` until `until`, unless somebody else holds it or it is over.
@@ -138,12 +145,14 @@ impl Job {
         self.finish(failed(code, message), now)
     }
 
-    /// Hands the job back for another attempt, which is expected within `retry_in`. Needs the lease.
+    /// Ends the lease early, for another attempt that is expected within `retry_in`. Needs the lease.
+    ///
+    /// The job stays PROCESSING, as it does when a lease runs out: whoever claims next takes it from there.
     pub fn release(&mut self, lease: &Lease, retry_in: Duration, now: Timestamp) -> Transition {
         if !self.is_held_by(lease) {
             return Transition::Unchanged;
         }
-        self.state = State::Pending;
+        self.state = State::Processing { lease_owner: lease.owner.clone(), lease_until: now };
         self.due_at = Some(now + retry_in + REQUEUE_AFTER);
         self.moved(now)
     }
@@ -155,20 +164,6 @@ impl Job {
                 if lease_until + LEASE_GRACE <= now && self.attempts >= MAX_ATTEMPTS =>
             {
                 self.finish(failed(Code::TimedOut, "Processing took too long, several times."), now)
-            }
-            _ => Transition::Unchanged,
-        }
-    }
-
-    /// Puts a job back whose worker vanished and that has attempts left.
-    pub fn abandon(&mut self, now: Timestamp) -> Transition {
-        match self.state {
-            State::Processing { lease_until, .. }
-                if lease_until + LEASE_GRACE <= now && self.attempts < MAX_ATTEMPTS =>
-            {
-                self.state = State::Pending;
-                self.due_at = Some(now);
-                self.moved(now)
             }
             _ => Transition::Unchanged,
         }
@@ -199,6 +194,18 @@ impl Job {
         self.due_at = None;
         // Not a move: what a client sees of the job stays the same, `updatedAt` included.
         Transition::Changed
+    }
+
+    /// Reconcile could not take the job a step further: the next look waits, so that others get theirs.
+    pub fn look_again_later(&mut self, now: Timestamp) -> Transition {
+        match self.due_at {
+            Some(due_at) if due_at <= now => {
+                self.due_at = Some(now + LOOK_AGAIN_AFTER);
+                // Not a move, either.
+                Transition::Changed
+            }
+            _ => Transition::Unchanged,
+        }
     }
 
     /// Keeps fresh download URLs, one per derivative, that hold until `expires_at`.

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //! PENDING ──claim──▶ PROCESSING ──complete──▶ COMPLETED
-//!    │ ▲                │  │
-//!    │ └────release─────┘  │ (the lease ran out: claim again)
-//!    └──────fail───────────┴──────────▶ FAILED
+//!    │                  │  ▲ │ the lease ran out, or was released: claim again
+//!    │                  │  └─┘
+//!    └───────fail───────┴──────────────▶ FAILED
 //! ```
 
 mod id;
@@ -42,7 +42,11 @@ pub const LEASE_GRACE: Duration = Duration::from_secs(10);
 /// How long a final job may stay unannounced before reconcile announces it.
 pub const ANNOUNCE_AFTER: Duration = Duration::from_mins(1);
 
-/// Most claims a job gets, and most receives its message gets; the queue's `maxReceiveCount` is the same number.
+/// How long reconcile leaves a job alone that it could not take further.
+pub const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(5);
+
+/// Receives that a message gets (the queue's `maxReceiveCount`), and claims after which a job whose worker vanished is
+/// given up.
 pub const MAX_ATTEMPTS: u32 = 5;
 
 /// One job: its row in the table.

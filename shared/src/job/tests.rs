@@ -18,7 +18,7 @@ enum Event {
     Fail(u8),
     Release(u8),
     TimeOut,
-    Abandon,
+    LookAgainLater,
     UploadMissing,
     Announced,
 }
@@ -32,7 +32,7 @@ fn event() -> impl Strategy<Value = Event> {
         (0..3u8).prop_map(Event::Fail),
         (0..3u8).prop_map(Event::Release),
         Just(Event::TimeOut),
-        Just(Event::Abandon),
+        Just(Event::LookAgainLater),
         Just(Event::UploadMissing),
         Just(Event::Announced),
     ]
@@ -100,7 +100,7 @@ impl World {
             Event::Fail(worker) => self.job.fail(&lease_of(worker), Code::CorruptImage, "no", now),
             Event::Release(worker) => self.job.release(&lease_of(worker), Duration::ZERO, now),
             Event::TimeOut => self.job.time_out(now),
-            Event::Abandon => self.job.abandon(now),
+            Event::LookAgainLater => self.job.look_again_later(now),
             Event::UploadMissing => self.job.upload_is_missing(now),
             Event::Announced => self.job.announced(now),
         }
@@ -121,12 +121,17 @@ proptest! {
             if moved == Transition::Unchanged {
                 prop_assert_eq!(&before, after, "{:?} says it changed nothing", event);
             }
+            let step = (before.status(), after.status());
+            let legal = step.0 == step.1
+                || matches!(step, (Status::Pending, Status::Processing | Status::Failed))
+                || matches!(step, (Status::Processing, Status::Completed | Status::Failed));
+            prop_assert!(legal, "{:?} went from {:?} to {:?}", event, step.0, step.1);
             if before.is_final() {
                 prop_assert_eq!(&before.state, &after.state, "{:?} moved a final job", event);
                 prop_assert_eq!(before.attempts, after.attempts);
             }
             // The fencing token only grows, and grows with every claim.
-            let claimed = matches!(after.state, State::Processing { .. }) && before.state != after.state;
+            let claimed = matches!(event, Event::Claim(_)) && moved == Transition::Changed;
             prop_assert_eq!(after.attempts, before.attempts + u32::from(claimed));
             // Nothing is forgotten: an unfinished or unannounced job is due some time.
             prop_assert_eq!(after.due_at.is_none(), after.is_final() && after.announced_at.is_some());
@@ -178,6 +183,21 @@ fn a_claim_waits_for_the_lease_to_end() {
 }
 
 #[test]
+fn a_released_job_is_claimed_at_once_and_takes_the_newest_object() {
+    let mut job = slot();
+    let _ = job.arrive(object(1), at(1));
+    let _ = job.claim("a", at(60), at(2));
+    assert_eq!(job.arrive(object(2), at(3)), Transition::Changed);
+    assert_eq!(
+        job.release(&Lease { owner: "a".into(), attempt: 1 }, Duration::from_secs(5), at(4)),
+        Transition::Changed
+    );
+    assert_eq!((job.status(), job.due_at), (Status::Processing, Some(at(9) + REQUEUE_AFTER)));
+    assert_eq!(job.claim("b", at(70), at(9)), Transition::Changed);
+    assert_eq!((job.attempts, job.object), (2, Some(object(2))));
+}
+
+#[test]
 fn an_unused_url_expires_an_hour_after_it_ended() {
     let mut job = slot();
     assert_eq!(job.due_at, Some(at(300)));
@@ -194,9 +214,9 @@ fn a_vanished_worker_costs_an_attempt_and_the_fifth_ends_the_job() {
     for attempt in 1..=MAX_ATTEMPTS {
         let start = u64::from(attempt) * 1000;
         assert_eq!(job.claim(&attempt.to_string(), at(start + 60), at(start)), Transition::Changed);
-        assert_eq!(job.abandon(at(start + 69)), Transition::Unchanged, "the lease is not long gone");
+        assert_eq!(job.queued(at(start + 59)), Transition::Unchanged, "somebody is at it");
+        assert_eq!(job.time_out(at(start + 69)), Transition::Unchanged, "the lease is not long gone");
         let last = attempt == MAX_ATTEMPTS;
-        assert_eq!(job.abandon(at(start + 70)) == Transition::Changed, !last);
         assert_eq!(job.time_out(at(start + 70)) == Transition::Changed, last);
     }
     assert!(matches!(job.state, State::Failed { error_code: Code::TimedOut, .. }));

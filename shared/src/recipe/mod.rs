@@ -66,9 +66,6 @@ pub enum RecipeError {
     /// Not `#rrggbb`.
     #[error("a colour is written as #rrggbb")]
     BadColor,
-    /// `"watermark": true` says nothing that absence does not.
-    #[error("watermark is an object, or false to turn it off")]
-    BadWatermark,
 }
 
 impl Recipe {
@@ -228,7 +225,9 @@ mod tests {
         check(r#"[{"name":"a","resize":{}}]"#, Err("width"));
         check(r#"[{"name":"a","resize":{"width":9000}}]"#, Err("8192"));
         check(r#"[{"name":"a","resize":{"width":9,"fit":"cover"}}]"#, Err("needs a width and a height"));
-        check(r#"[{"name":"a","watermark":true}]"#, Err("watermark"));
+        check(r#"[{"name":"a","watermark":true}]"#, Err("false for no watermark"));
+        check(r#"[{"name":"a","watermark":["x"]}]"#, Err("false for no watermark"));
+        check(r#"[{"name":"a","watermark":{"opactiy":1}}]"#, Err("opactiy"));
         check(r#"[{"name":"a","format":"svg"}]"#, Err("svg"));
         let nine: Vec<_> = (0..9).map(|n| format!(r#"{{"name":"n{n}"}}"#)).collect();
         check(&format!("[{}]", nine.join(",")), Err("at most 8"));

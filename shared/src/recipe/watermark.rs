@@ -1,12 +1,15 @@
 //! What is drawn over a derivative, where, and in which colour.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{MAX_WATERMARK_CHARS, RecipeError, in_range};
 
 /// A watermark of the client's own, or none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "WatermarkField", into = "WatermarkField")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum WatermarkChoice {
     /// `false`: not even the configured one.
     Off,
@@ -14,31 +17,37 @@ pub enum WatermarkChoice {
     On(Watermark),
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum WatermarkField {
-    Switch(bool),
-    On(Watermark),
-}
-
-impl TryFrom<WatermarkField> for WatermarkChoice {
-    type Error = RecipeError;
-
-    fn try_from(field: WatermarkField) -> Result<Self, RecipeError> {
-        match field {
-            WatermarkField::Switch(false) => Ok(Self::Off),
-            WatermarkField::Switch(true) => Err(RecipeError::BadWatermark),
-            WatermarkField::On(watermark) => Ok(Self::On(watermark)),
+impl Serialize for WatermarkChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_bool(false),
+            Self::On(watermark) => watermark.serialize(serializer),
         }
     }
 }
 
-impl From<WatermarkChoice> for WatermarkField {
-    fn from(choice: WatermarkChoice) -> Self {
-        match choice {
-            WatermarkChoice::Off => Self::Switch(false),
-            WatermarkChoice::On(watermark) => Self::On(watermark),
-        }
+// Not an untagged enum: that would say "no variant matched" of a misspelt option instead of naming it.
+impl<'de> Deserialize<'de> for WatermarkChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ChoiceVisitor)
+    }
+}
+
+struct ChoiceVisitor;
+
+impl<'de> Visitor<'de> for ChoiceVisitor {
+    type Value = WatermarkChoice;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object, or false for no watermark")
+    }
+
+    fn visit_bool<E: de::Error>(self, on: bool) -> Result<WatermarkChoice, E> {
+        if on { Err(E::invalid_value(Unexpected::Bool(on), &self)) } else { Ok(WatermarkChoice::Off) }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WatermarkChoice, A::Error> {
+        Watermark::deserialize(MapAccessDeserializer::new(map)).map(WatermarkChoice::On)
     }
 }
 
