@@ -26,6 +26,16 @@ pub struct ConfigError {
     problems: Vec<String>,
 }
 
+impl ConfigError {
+    /// The problems of several configurations as one, each once: a process may have more than one to read.
+    pub fn joined(errors: impl IntoIterator<Item = Self>) -> Self {
+        let mut problems: Vec<String> = errors.into_iter().flat_map(|error| error.problems).collect();
+        let mut seen = std::collections::HashSet::new();
+        problems.retain(|problem| seen.insert(problem.clone()));
+        Self { problems }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the configuration is not usable:")?;

@@ -98,6 +98,9 @@ impl UploadBody {
         {
             return refuse("checksumSha256: not the base64 of a SHA-256".to_owned());
         }
+        if self.metadata.keys().any(String::is_empty) {
+            return refuse("metadata: an entry without a name".to_owned());
+        }
         let metadata_bytes: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.metadata.len() > MAX_METADATA_ENTRIES || metadata_bytes > MAX_METADATA_BYTES {
             return refuse(format!("metadata: at most {MAX_METADATA_ENTRIES} entries and {MAX_METADATA_BYTES} bytes"));
@@ -164,6 +167,8 @@ mod tests {
             (format!(r#"{{"checksumSha256":"{sha}"}}"#), "checksumSha256: "),
             (format!(r#"{{"metadata":{{{}}}}}"#, entries.join(",")), "metadata: "),
             (format!(r#"{{"metadata":{{"a":"{}"}}}}"#, "x".repeat(2048)), "metadata: "),
+            (r#"{"metadata":{"":"x"}}"#.to_owned(), "metadata: "),
+            (r#"{"metadata":{"a":"1","a":"2"}}"#.to_owned(), "two entries"),
             (r#"{"status":"COMPLETED"}"#.to_owned(), "status"),
         ] {
             let message = check(&json).unwrap_err();

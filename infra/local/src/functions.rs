@@ -14,7 +14,7 @@ use lambda_runtime::{Context, Error, LambdaEvent};
 use request_upload::RequestUpload;
 use serde_json::Value;
 use shared::aws::SdkConfig;
-use shared::config::Vars;
+use shared::config::{ConfigError, Vars};
 use shared::http::Response;
 use uuid::Uuid;
 use worker::Worker;
@@ -61,11 +61,24 @@ pub(crate) enum FunctionError {
 impl Functions {
     /// Does what each function's cold start does. `vars` are the variables a deployed function would have.
     pub(crate) fn new(sdk: &SdkConfig, vars: &Vars) -> Result<Self, Error> {
+        let configs = (
+            request_upload::Config::read(vars.clone()),
+            dispatcher::Config::read(vars.clone()),
+            worker::Config::read(vars.clone()),
+            job_status::Config::read(vars.clone()),
+        );
+        let (request_upload, dispatcher, worker, job_status) = match configs {
+            (Ok(a), Ok(b), Ok(c), Ok(d)) => (a, b, c, d),
+            (a, b, c, d) => {
+                let errors = [a.err(), b.err(), c.err(), d.err()];
+                return Err(ConfigError::joined(errors.into_iter().flatten()).into());
+            }
+        };
         Ok(Self {
-            request_upload: RequestUpload::new(request_upload::Config::read(vars.clone())?, sdk),
-            dispatcher: Dispatcher::new(dispatcher::Config::read(vars.clone())?, sdk),
-            worker: Worker::new(worker::Config::read(vars.clone())?, sdk)?,
-            job_status: JobStatus::new(job_status::Config::read(vars.clone())?, sdk),
+            request_upload: RequestUpload::new(request_upload, sdk),
+            dispatcher: Dispatcher::new(dispatcher, sdk),
+            worker: Worker::new(worker, sdk)?,
+            job_status: JobStatus::new(job_status, sdk),
         })
     }
 

@@ -38,14 +38,14 @@ use shared::config::Vars;
 use stack::Stack;
 use stop::{Group, Signals};
 
-/// What is logged unless `RUST_LOG` says otherwise. The embedded servers report a request that they refuse as an error
-/// of their own; the client hears of it anyway.
-const LOG_FILTER: &str = "info,s3s=off,dynoxide=error";
+/// What is logged unless `RUST_LOG` says otherwise. The embedded S3 and DynamoDB tell of each request that they refuse, of
+/// which the client hears anyway; the S3 client of each object that came in parts.
+const LOG_FILTER: &str = "info,s3s=off,dynoxide=error,aws_sdk_s3=error";
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let filter = Vars::from_env().optional("RUST_LOG");
-    shared::telemetry::init_text(filter.as_deref().unwrap_or(LOG_FILTER));
+    let asked = Vars::from_env().optional("RUST_LOG").unwrap_or_default();
+    shared::telemetry::init_text(&format!("{LOG_FILTER},{asked}"));
     let outcome = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
         let outcome = runtime.block_on(run(options));
         // Whatever still runs had its time to finish.
@@ -74,7 +74,8 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     stack.create_missing(&sdk).await?;
     let functions = Arc::new(Functions::new(&sdk, &stack::variables(aws))?);
 
-    intake.spawn(|stop| server::serve(api_listener, gateway::router(Arc::clone(&functions)), stop));
+    let api_router = gateway::router(Arc::clone(&functions), intake.token());
+    intake.spawn(|stop| server::serve(api_listener, api_router, stop));
     intake.spawn(|stop| notifier::run(stack.s3, Arc::clone(&functions), stop));
     intake.spawn(|stop| queue_mapping::run(stack.sqs, Arc::clone(&functions), stop));
     intake.spawn(|stop| clock::run(clock::RECONCILE, Arc::clone(&functions), stop));

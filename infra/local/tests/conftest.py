@@ -73,7 +73,9 @@ class Darkroom:
     def stop(self):
         """A polite stop; answers the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        code = self.process.wait(timeout=30)
+        assert "something still ran" not in self.read_log()
+        return code
 
     def client(self, service):
         return boto3.client(

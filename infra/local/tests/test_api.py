@@ -154,10 +154,12 @@ def test_each_finished_job_is_announced(darkroom):
     good, bad = darkroom.upload(sample("cat.jpg"), metadata={"a": "b"}), darkroom.upload(b"no photo")
     darkroom.completed(good), darkroom.finished(bad)
     notices = {}
-    for _ in range(50):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
         notices = {notice["jobId"]: (notice, attributes) for notice, attributes in darkroom.notices()}
         if good in notices and bad in notices:
             break
+        time.sleep(0.1)
     notice, attributes = notices[good]
     assert notice["status"] == "COMPLETED" and notice["metadata"] == {"a": "b"}
     assert "url" not in notice["derivatives"][0] and set(attributes) == {"status"}

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from conftest import SAMPLES
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -34,6 +35,14 @@ def test_a_dropped_photo_shows_its_labels_and_its_derivative(page, tmp_path):
     with page.expect_download() as download:
         card.locator("a").click()
     assert download.value.suggested_filename == "cat.jpg"
+
+
+def test_a_tiff_is_shown_as_a_jpeg(page, tmp_path):
+    Image.open(SAMPLES / "cat.jpg").save(tmp_path / "cat.tif")
+    page.locator("input[type=file]").set_input_files(tmp_path / "cat.tif")
+    card = page.locator("#jobs li")
+    expect(card).to_have_class("completed", timeout=30_000)
+    assert card.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 451
 
 
 def test_what_is_no_photo_is_told_in_words_and_shown_as_text(page, tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import time
 
 import requests
 from conftest import PROCESSED, UPLOADS, as_base64, download, encoded, picture, sample
@@ -122,9 +123,11 @@ def test_a_named_recipe_is_taken_from_the_objects_metadata(darkroom):
 
 
 def wait_for_jobs(darkroom, key):
-    for _ in range(100):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
         if jobs := darkroom.jobs_of(key):
             return jobs
+        time.sleep(0.1)
     raise AssertionError(f"no job for {key}")
 
 

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use image::codecs::{bmp::BmpEncoder, gif::GifEncoder};
-use image::{ExtendedColorType, ImageEncoder};
+use image::{ExtendedColorType, Frame, ImageEncoder, RgbaImage};
 use mozjpeg::{ColorSpace, Compress};
 use shared::format::Format;
 use shared::recipe::{OutputFormat, Quality};
@@ -153,7 +153,9 @@ fn gif(raster: &Raster) -> image::ImageResult<Vec<u8>> {
         // GIF knows visible and invisible only. What is faint, such as the rim of a shadow, becomes invisible.
         let mut pixels = raster.bytes().to_vec();
         pixels.as_chunks_mut::<4>().0.iter_mut().for_each(|pixel| pixel[3] = if pixel[3] < 128 { 0 } else { 255 });
-        encoder.encode(&pixels, width, height, ExtendedColorType::Rgba8)?;
+        let picture = RgbaImage::from_raw(width, height, pixels).expect("a raster holds exactly its pixels");
+        // Takes the pixels, where `encode` would copy them once more.
+        encoder.encode_frame(Frame::new(picture))?;
     } else {
         encoder.encode(raster.bytes(), width, height, ExtendedColorType::Rgb8)?;
     }

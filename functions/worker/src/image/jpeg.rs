@@ -96,9 +96,10 @@ pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
 
 /// Decodes a file that [`Survey::check`] let through.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
-    // libjpeg reports a fatal error by unwinding with a `String`. Anything else is a defect, and passes on.
+    // libjpeg reports a fatal error by unwinding with a `String`. What unwinds with anything else passes on.
     match catch_unwind(AssertUnwindSafe(|| pixels(bytes))) {
-        Ok(result) => result.map_err(|error| ImageError::corrupt(Format::Jpeg, error)),
+        Ok(Ok((width, height, data))) => Ok(Raster::new(width, height, false, data)),
+        Ok(Err(error)) => Err(corrupt(error)),
         Err(panic) => match panic.downcast::<String>() {
             Ok(message) => Err(corrupt(*message)),
             Err(panic) => resume_unwind(panic),
@@ -106,7 +107,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
     }
 }
 
-fn pixels(bytes: &[u8]) -> std::io::Result<Raster> {
+/// Width, height and RGB.
+fn pixels(bytes: &[u8]) -> std::io::Result<(u32, u32, Vec<u8>)> {
     let header = Decompress::new_mem(bytes)?;
     let (width, height) = (header.width() as u32, header.height() as u32);
     let data = match header.color_space() {
@@ -124,7 +126,7 @@ fn pixels(bytes: &[u8]) -> std::io::Result<Raster> {
         }
         _ => header.rgb()?.read_scanlines()?,
     };
-    Ok(Raster::new(width, height, false, data))
+    Ok((width, height, data))
 }
 
 /// A marker and what its segment holds.

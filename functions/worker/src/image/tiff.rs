@@ -16,12 +16,25 @@ use super::raster::{Raster, Samples, narrow};
 /// Memory beyond the picture itself, in bytes: a tile may be larger than the picture, 1024 × 1024 of 16 bits say.
 const OVERHEAD: usize = 8 << 20;
 
+const DNG_VERSION: Tag = Tag::Unknown(50_706);
+
 const PALETTE: u16 = PhotometricInterpretation::RGBPalette.to_u16();
 const GREY: u16 = PhotometricInterpretation::BlackIsZero.to_u16();
 
 /// Width and height of the first picture, from its tags.
 pub(super) fn size(bytes: &[u8]) -> Result<(u32, u32), ImageError> {
-    Decoder::new(Cursor::new(bytes)).and_then(|mut decoder| decoder.dimensions()).map_err(refuse)
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(refuse)?;
+    if is_camera_raw(&mut decoder).map_err(refuse)? {
+        return Err(ImageError::UnsupportedFormat { detected: "a camera's raw file" });
+    }
+    decoder.dimensions().map_err(refuse)
+}
+
+/// Whether the first picture is a camera's preview of the raw data beside it: by DNG's version, or as the reduced copy
+/// of a picture in a sub-directory (NEF, ARW and others).
+fn is_camera_raw(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<bool, TiffError> {
+    let reduced = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType)?.is_some_and(|kind| kind & 1 == 1);
+    Ok(decoder.find_tag(DNG_VERSION)?.is_some() || (reduced && decoder.find_tag(Tag::SubIfd)?.is_some()))
 }
 
 /// Decodes the first picture.

@@ -54,7 +54,7 @@ pub(crate) enum WatermarkerError {
     #[error("the font cannot be read")]
     Font,
     /// The configured text has a character that the font lacks.
-    #[error("the font has no glyph for {0:?}")]
+    #[error("WATERMARK_TEXT: the font has no glyph for {0:?}")]
     MissingGlyph(char),
 }
 

@@ -23,9 +23,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use serde_json::json;
 use shared::error::Code;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::functions::Functions;
+use crate::functions::{Function, Functions};
 use crate::host;
 
 /// Largest request body, as API Gateway's limit is.
@@ -44,13 +45,20 @@ const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
 /// Longest that a function may take before the client gets an answer without it.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The API over `functions`.
-pub(crate) fn router(functions: Arc<Functions>) -> Router {
-    Router::new().fallback(handle).with_state(functions).layer(from_fn(host::guard))
+/// What answering a request takes.
+#[derive(Clone)]
+struct Gateway {
+    functions: Arc<Functions>,
+    stop: CancellationToken,
+}
+
+/// The API over `functions`. Once `stop` is cancelled, nobody's wait for a job is held any longer.
+pub(crate) fn router(functions: Arc<Functions>, stop: CancellationToken) -> Router {
+    Router::new().fallback(handle).with_state(Gateway { functions, stop }).layer(from_fn(host::guard))
 }
 
 async fn handle(
-    State(functions): State<Arc<Functions>>,
+    State(gateway): State<Gateway>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
@@ -59,7 +67,7 @@ async fn handle(
     }
     let request_id = Uuid::new_v4().to_string();
     let (parts, body) = request.into_parts();
-    let mut response = match invoke(&functions, &parts, body, peer, &request_id).await {
+    let mut response = match invoke(&gateway, &parts, body, peer, &request_id).await {
         Ok(response) => response,
         Err(refusal) => refusal.answer(&request_id),
     };
@@ -70,7 +78,7 @@ async fn handle(
 }
 
 async fn invoke(
-    functions: &Functions,
+    Gateway { functions, stop }: &Gateway,
     parts: &Parts,
     body: Body,
     peer: SocketAddr,
@@ -85,8 +93,11 @@ async fn invoke(
     if event.to_string().len() > MAX_EVENT_BYTES {
         return Err(Refusal::BodyTooLarge);
     }
-    let answer = tokio::time::timeout(INTEGRATION_TIMEOUT, functions.invoke(route.function, event)).await;
-    let answer = answer.map_err(|_| Refusal::TimedOut)?;
+    let answer = tokio::select! {
+        answer = functions.invoke(route.function, event) => answer,
+        () = tokio::time::sleep(INTEGRATION_TIMEOUT) => return Err(Refusal::TimedOut),
+        () = stop.cancelled(), if route.function == Function::JobStatus => return Err(Refusal::Stopping),
+    };
     let answer = answer.map_err(|error| {
         tracing::error!(function = ?route.function, %error, "a function failed");
         Refusal::FunctionFailed
@@ -128,6 +139,7 @@ enum Refusal {
     BodyCutShort,
     FunctionFailed,
     TimedOut,
+    Stopping,
 }
 
 impl Refusal {
@@ -143,10 +155,15 @@ impl Refusal {
             }
             Self::BodyCutShort => (StatusCode::BAD_REQUEST, Code::InvalidRequest, "the body was cut short"),
             Self::FunctionFailed => (Code::Internal.status(), Code::Internal, "internal error"),
+            Self::Stopping => (Code::Unavailable.status(), Code::Unavailable, "stopping; please try again"),
             Self::TimedOut => (Code::Unavailable.status(), Code::Unavailable, "this took too long; please try again"),
         };
         let headers = [(header::CONTENT_TYPE, "application/json"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
         let body = json!({ "error": error, "code": code, "requestId": request_id });
-        (status, headers, body.to_string()).into_response()
+        let mut response = (status, headers, body.to_string()).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }

@@ -77,7 +77,7 @@ const SCHEMA: &str = "
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("cannot write to {}: {source}", path.display())]
+    #[error("cannot write to {}", path.display())]
     NotWritable { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Database(#[from] sqlite::OpenError),
@@ -107,8 +107,12 @@ impl Store {
         // with its event, and never leaves one without its bytes.
         let path = dir.join("s3.sqlite");
         let database = sqlite::open(&path, SCHEMA_VERSION, SCHEMA)?;
-        let named = named_files(&database).map_err(|source| sqlite::OpenError::Database { path, source })?;
+        let named =
+            named_files(&database).map_err(|source| sqlite::OpenError::Database { path: path.clone(), source })?;
         let log = File::open(dir.join("s3.sqlite-wal")).map_err(not_writable)?;
+        // A clock set back since must not hold an event up that waits to be delivered again.
+        let due = database.execute("UPDATE outbox SET due_at = 0", []);
+        due.map_err(|source| sqlite::OpenError::Database { path: path.clone(), source })?;
         let swept = files.sweep(&named).map_err(not_writable)?;
         if swept > 0 {
             tracing::info!(files = swept, "removed what unfinished uploads left behind");

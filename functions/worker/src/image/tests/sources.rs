@@ -107,3 +107,24 @@ fn a_name_decides_nothing() {
     assert_eq!(html.code().as_str(), "UNSUPPORTED_FORMAT");
     assert!(html.message().contains("HTML"), "{}", html.message());
 }
+
+#[test]
+fn a_cameras_raw_file_is_not_its_preview() {
+    use ::tiff::encoder::{TiffEncoder, colortype::RGB8};
+    use ::tiff::tags::Tag;
+
+    let raw = |tags: &[(Tag, &[u32])]| {
+        let mut out = std::io::Cursor::new(Vec::new());
+        let mut file = TiffEncoder::new(&mut out).unwrap();
+        let mut preview = file.new_image::<RGB8>(2, 2).unwrap();
+        for (tag, value) in tags {
+            preview.encoder().write_tag(*tag, *value).unwrap();
+        }
+        preview.write_data(&[7; 12]).unwrap();
+        decode(&out.into_inner()).map_err(|error| error.code().as_str()).map(|photo| photo.width())
+    };
+    assert_eq!(raw(&[]), Ok(2));
+    assert_eq!(raw(&[(Tag::NewSubfileType, &[0])]), Ok(2));
+    assert_eq!(raw(&[(Tag::Unknown(50_706), &[1])]), Err("UNSUPPORTED_FORMAT"));
+    assert_eq!(raw(&[(Tag::NewSubfileType, &[1]), (Tag::SubIfd, &[8])]), Err("UNSUPPORTED_FORMAT"));
+}
