@@ -27,9 +27,6 @@ use image::Watermarker;
 use pipeline::Pipeline;
 use process::Processor;
 
-/// What watermarks are written in.
-const FONT: &[u8] = include_bytes!("../../../assets/fonts/NotoSans-Bold.ttf");
-
 /// The function, its model loaded.
 #[derive(Debug)]
 pub struct Worker {
@@ -55,7 +52,7 @@ impl Worker {
             uploads: Bucket::new(sdk, &config.upload_bucket),
             processed: processed.clone(),
             classifier: Arc::new(Classifier::load(&config.model_dir)?),
-            watermarker: Arc::new(Watermarker::new(FONT.to_vec(), config.watermark_text)?),
+            watermarker: Arc::new(Watermarker::new(config.watermark_text)),
             recipes: config.recipes,
             max_upload_bytes: config.max_upload_bytes,
             max_pixels: config.max_pixels,

@@ -17,6 +17,12 @@ use crate::pipeline::Pipeline;
 /// First pause before a job is tried again; each further one is twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
+/// Time kept at an invocation's end to write down what came of a job.
+const CONCLUDING: Duration = Duration::from_secs(3);
+
+/// Least time to start a job with; less would only cost it an attempt.
+const LEAST_TIME: Duration = Duration::from_secs(5);
+
 /// What a message's handling came to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -50,6 +56,13 @@ impl Processor {
         let _slot = self.slots.acquire().await;
         let owner = Uuid::new_v4().to_string();
         let now = Timestamp::now();
+        // Of what is left, some is for writing down what came of the job: an invocation that is cut off gives its whole
+        // batch back.
+        let time = deadline.since(now).saturating_sub(CONCLUDING);
+        if time < LEAST_TIME {
+            tracing::warn!(job.id = %item.job_id, "too late in this invocation to start the job");
+            return Outcome::Retry { after: Duration::ZERO };
+        }
         let claim = |job: &mut Job| {
             if is_about(item, job) { job.claim(&owner, deadline, now) } else { Transition::Unchanged }
         };
@@ -68,7 +81,8 @@ impl Processor {
             tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "nothing to do for this message");
             return Outcome::Done;
         };
-        let outcome = self.pipeline.run(&job, item).await;
+        let outcome = tokio::time::timeout(time, self.pipeline.run(&job, item)).await;
+        let outcome = outcome.unwrap_or_else(|elapsed| Err(Failure::transient("the photo took too long", elapsed)));
         self.conclude(job, &lease, outcome, receive_count, now).await
     }
 

@@ -4,6 +4,7 @@
 //! carried out by the worker. Unknown fields are refused, so a misspelt option is an error and never a surprise.
 //! Absent here: anything that depends on the photo (whether a watermark fits, what the source's format is).
 
+mod font;
 mod resize;
 mod watermark;
 
@@ -11,6 +12,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use font::FONT;
 pub use resize::{Fit, Resize};
 pub use watermark::{Color, Fraction, Position, Watermark, WatermarkChoice, WatermarkText};
 
@@ -63,6 +65,9 @@ pub enum RecipeError {
     /// Empty or longer than [`MAX_WATERMARK_CHARS`].
     #[error("a watermark's text is 1 to {MAX_WATERMARK_CHARS} characters without control characters")]
     BadText,
+    /// The font cannot write the text.
+    #[error("the watermark's font has no letter for {0:?}")]
+    MissingGlyph(char),
     /// Not `#rrggbb`.
     #[error("a colour is written as #rrggbb")]
     BadColor,
@@ -228,6 +233,7 @@ mod tests {
         check(r#"[{"name":"a","watermark":true}]"#, Err("false for no watermark"));
         check(r#"[{"name":"a","watermark":["x"]}]"#, Err("false for no watermark"));
         check(r#"[{"name":"a","watermark":{"opactiy":1}}]"#, Err("opactiy"));
+        check(r#"[{"name":"a","watermark":{"text":"写真"}}]"#, Err("'写'"));
         check(r#"[{"name":"a","format":"svg"}]"#, Err("svg"));
         let nine: Vec<_> = (0..9).map(|n| format!(r#"{{"name":"n{n}"}}"#)).collect();
         check(&format!("[{}]", nine.join(",")), Err("at most 8"));

@@ -6,6 +6,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::font::missing_glyph;
 use super::{MAX_WATERMARK_CHARS, RecipeError, in_range};
 
 /// A watermark of the client's own, or none.
@@ -92,7 +93,8 @@ pub enum Position {
     BottomRight,
 }
 
-/// Text of a watermark: 1–[`MAX_WATERMARK_CHARS`] characters, none of them a control character.
+/// Text of a watermark: 1–[`MAX_WATERMARK_CHARS`] characters, none of them a control character, all of them in
+/// [`FONT`](super::FONT).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct WatermarkText(String);
@@ -111,6 +113,9 @@ impl TryFrom<String> for WatermarkText {
         let length = text.chars().count();
         if text.trim().is_empty() || length > MAX_WATERMARK_CHARS || text.chars().any(char::is_control) {
             return Err(RecipeError::BadText);
+        }
+        if let Some(c) = missing_glyph(&text) {
+            return Err(RecipeError::MissingGlyph(c));
         }
         Ok(Self(text))
     }

@@ -54,9 +54,6 @@ pub(crate) enum ImageError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The watermark's font cannot draw this character.
-    #[error("the watermark's font has no glyph for {0:?}")]
-    MissingGlyph(char),
     /// The output format cannot hold a picture of this size.
     #[error("{format:?} has no room for {width} × {height} pixels")]
     TooLongForFormat {
@@ -94,7 +91,7 @@ impl ImageError {
             Self::UnsupportedFormat { .. } => Code::UnsupportedFormat,
             Self::TooManyPixels { .. } | Self::TooLong { .. } | Self::TooManyScans { .. } => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
-            Self::MissingGlyph(_) | Self::TooLongForFormat { .. } => Code::InvalidRecipe,
+            Self::TooLongForFormat { .. } => Code::InvalidRecipe,
             Self::Encode { .. } => Code::Internal,
         }
     }
@@ -118,7 +115,6 @@ impl ImageError {
             Self::Corrupt { format, .. } => {
                 format!("The {} file is damaged or incomplete.", name(*format))
             }
-            Self::MissingGlyph(c) => format!("The watermark's font has no letter for “{c}”."),
             Self::TooLongForFormat { format, width, height } => {
                 format!("A {} file cannot hold {width} × {height} pixels.", name(*format))
             }

@@ -31,7 +31,7 @@ impl Header {
                 (survey.width, survey.height)
             }
             Format::Png => png(bytes).ok_or_else(cut_short)?,
-            Format::Webp => webp(bytes).ok_or_else(cut_short)?,
+            Format::Webp => webp(bytes),
             Format::Gif => gif(bytes).ok_or_else(cut_short)?,
             Format::Bmp => bmp(bytes).ok_or_else(cut_short)?,
             Format::Tiff => tiff::size(bytes)?,
@@ -57,25 +57,40 @@ fn png(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((u32::from_be_bytes(*size.first_chunk()?), u32::from_be_bytes(*size.get(4..)?.first_chunk()?)))
 }
 
-/// An extended file states its canvas, a plain one has the size in its only chunk.
-fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
-    let body = bytes.get(20..)?;
-    match bytes.get(12..16)? {
-        b"VP8X" => {
-            let &[w0, w1, w2, h0, h1, h2] = body.get(4..)?.first_chunk()?;
-            Some((u32::from_le_bytes([w0, w1, w2, 0]) + 1, u32::from_le_bytes([h0, h1, h2, 0]) + 1))
-        }
+/// The canvas, where the file states one, and the first frame where that is larger: decoders allocate both. Zero where
+/// the file ends before either.
+fn webp(bytes: &[u8]) -> (u32, u32) {
+    let mut size = (0, 0);
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    while let Some((width, height, next)) = webp_chunk(rest) {
+        size = (size.0.max(width), size.1.max(height));
+        rest = next;
+    }
+    size
+}
+
+/// Width and height as a chunk states them, else zero, and the chunks that follow, none after the first frame's pixels.
+fn webp_chunk(chunk: &[u8]) -> Option<(u32, u32, &[u8])> {
+    let long = |side: &[u8]| Some(u32::from_le_bytes([*side.first()?, *side.get(1)?, *side.get(2)?, 0]) + 1);
+    let body = chunk.get(8..)?;
+    let length = u32::from_le_bytes(*chunk.get(4..)?.first_chunk()?) as usize;
+    let after = length.checked_add(length & 1).and_then(|length| body.get(length..)).unwrap_or_default();
+    Some(match chunk.get(..4)? {
+        b"VP8X" => (long(body.get(4..)?)?, long(body.get(7..)?)?, after),
+        // A frame of an animation: sixteen bytes, and then chunks of its own.
+        b"ANMF" => (long(body.get(6..)?)?, long(body.get(9..)?)?, body.get(16..).unwrap_or_default()),
         b"VP8L" => {
             let bits = u32::from_le_bytes(*body.strip_prefix(b"\x2F")?.first_chunk()?);
-            Some(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1))
+            ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, &[])
         }
         b"VP8 " => {
             let &[w0, w1, h0, h1] = body.get(3..)?.strip_prefix(b"\x9D\x01\x2A")?.first_chunk()?;
             // The upper two bits ask for scaling, which no decoder does.
-            Some((u32::from(u16::from_le_bytes([w0, w1]) & 0x3FFF), u32::from(u16::from_le_bytes([h0, h1]) & 0x3FFF)))
+            let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3FFF);
+            (side(w0, w1), side(h0, h1), &[])
         }
-        _ => None,
-    }
+        _ => (0, 0, after),
+    })
 }
 
 /// The screen, and the first frame where that is larger: decoders allocate both.

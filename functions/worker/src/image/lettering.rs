@@ -5,15 +5,14 @@
 
 use std::ops::Range;
 
-use ab_glyph::{Font as _, FontVec, GlyphId, OutlinedGlyph, PxScale, ScaleFont};
+use ab_glyph::{Font as _, FontRef, GlyphId, OutlinedGlyph, PxScale, ScaleFont};
 use image::{GrayImage, Luma};
+use shared::recipe::FONT;
 use ttf_parser::Face;
 use ttf_parser::gpos::{PairAdjustment, PositioningSubtable};
 
-use super::ImageError;
-
-/// A TrueType or OpenType font.
-pub(super) struct Font(FontVec);
+/// The font, read.
+pub(super) struct Font(FontRef<'static>);
 
 /// A line of text, laid out and not drawn yet.
 pub(super) struct Line {
@@ -23,23 +22,15 @@ pub(super) struct Line {
 }
 
 impl Font {
-    pub(super) fn load(bytes: Vec<u8>) -> Result<Self, ab_glyph::InvalidFont> {
-        FontVec::try_from_vec(bytes).map(Self)
-    }
-
-    /// The first character that this font would show as an empty box.
-    pub(super) fn missing(&self, text: &str) -> Option<char> {
-        text.chars().find(|&c| self.0.glyph_id(c) == GlyphId(0))
+    pub(super) fn load() -> Self {
+        Self(FontRef::try_from_slice(FONT).expect("the font is among the sources"))
     }
 
     /// Lays out one line, `height` pixels from the top of its tallest letter to the bottom of its lowest.
-    pub(super) fn line(&self, text: &str, height: f32) -> Result<Line, ImageError> {
-        if let Some(c) = self.missing(text) {
-            return Err(ImageError::MissingGlyph(c));
-        }
+    pub(super) fn line(&self, text: &str, height: f32) -> Line {
         let scaled = self.0.as_scaled(PxScale::from(height));
         let units = scaled.h_scale_factor();
-        let face = Face::parse(self.0.as_slice(), 0).ok();
+        let face = Face::parse(FONT, 0).ok();
         let mut glyphs = Vec::new();
         let mut caret = 0.0;
         let mut previous = None;
@@ -59,7 +50,7 @@ impl Font {
         let most = |of: fn(&ab_glyph::Rect) -> f32| bounds.iter().map(of).reduce(f32::max).unwrap_or_default();
         let columns = least(|rect| rect.min.x)..most(|rect| rect.max.x);
         let rows = least(|rect| rect.min.y)..most(|rect| rect.max.y);
-        Ok(Line { glyphs, columns, rows })
+        Line { glyphs, columns, rows }
     }
 }
 
@@ -119,15 +110,10 @@ fn kern(face: &Face<'_>, left: GlyphId, right: GlyphId) -> f32 {
 mod tests {
     use super::*;
 
-    fn font() -> Font {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/fonts/NotoSans-Bold.ttf");
-        Font::load(std::fs::read(path).unwrap()).unwrap()
-    }
-
     #[test]
     fn pairs_are_kerned() {
-        let font = font();
-        let face = Face::parse(font.0.as_slice(), 0).unwrap();
+        let font = Font::load();
+        let face = Face::parse(FONT, 0).unwrap();
         let pair = |left, right| kern(&face, font.0.glyph_id(left), font.0.glyph_id(right));
         assert!(pair('A', 'V') < 0.0 && pair('T', 'o') < 0.0);
         assert!(pair('H', 'H').abs() < f32::EPSILON);
@@ -135,6 +121,6 @@ mod tests {
 
     #[test]
     fn a_space_alone_has_no_size() {
-        assert!(font().line(" ", 40.0).unwrap().width() <= 0.0);
+        assert!(Font::load().line(" ", 40.0).width() <= 0.0);
     }
 }

@@ -109,8 +109,8 @@ fn derive(
     }
     match &spec.watermark {
         Some(WatermarkChoice::Off) => {}
-        Some(WatermarkChoice::On(watermark)) => watermarker.draw(&mut raster, watermark)?,
-        None => watermarker.draw(&mut raster, &shared::recipe::Watermark::default())?,
+        Some(WatermarkChoice::On(watermark)) => watermarker.draw(&mut raster, watermark),
+        None => watermarker.draw(&mut raster, &shared::recipe::Watermark::default()),
     }
     let format = encode::choose(spec.format, source, &raster);
     Ok(Rendered {

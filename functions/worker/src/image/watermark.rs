@@ -10,7 +10,6 @@ use image::{GrayImage, Luma};
 use imageproc::filter::box_filter;
 use shared::recipe::{Color, Position, Watermark, WatermarkText};
 
-use super::ImageError;
 use super::lettering::Font;
 use super::raster::Raster;
 
@@ -47,29 +46,14 @@ pub(crate) struct Watermarker {
     text: WatermarkText,
 }
 
-/// A font or text that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WatermarkerError {
-    /// The bytes are neither TrueType nor OpenType.
-    #[error("the font cannot be read")]
-    Font,
-    /// The configured text has a character that the font lacks.
-    #[error("WATERMARK_TEXT: the font has no glyph for {0:?}")]
-    MissingGlyph(char),
-}
-
 impl Watermarker {
-    /// Takes a TrueType or OpenType file, and the text that is drawn where a recipe names none.
-    pub(crate) fn new(font: Vec<u8>, text: WatermarkText) -> Result<Self, WatermarkerError> {
-        let font = Font::load(font).map_err(|_| WatermarkerError::Font)?;
-        match font.missing(text.as_str()) {
-            Some(c) => Err(WatermarkerError::MissingGlyph(c)),
-            None => Ok(Self { font, text }),
-        }
+    /// Takes the text that is drawn where a recipe names none.
+    pub(crate) fn new(text: WatermarkText) -> Self {
+        Self { font: Font::load(), text }
     }
 
     /// Draws `watermark`, what it leaves open being the configured one, and touches no more than the text's own place.
-    pub(super) fn draw(&self, raster: &mut Cow<'_, Raster>, watermark: &Watermark) -> Result<(), ImageError> {
+    pub(super) fn draw(&self, raster: &mut Cow<'_, Raster>, watermark: &Watermark) {
         let text = watermark.text.as_ref().unwrap_or(&self.text).as_str();
         let (width, height) = (raster.width() as f32, raster.height() as f32);
         let short = width.min(height);
@@ -83,15 +67,15 @@ impl Watermarker {
         }
         .round();
         let room = ((width - 2.0 * margin).min(width * WIDEST), (height - 2.0 * margin).min(height * WIDEST));
-        let line = self.font.line(text, wanted)?;
+        let line = self.font.line(text, wanted);
         let fits = (room.0 / line.width()).min(room.1 / line.height()).min(1.0);
         // Also false for a text of spaces only, whose width is 0.
         let legible = wanted * fits >= LEGIBLE_LINE && line.width() > 0.0;
         if !legible {
-            return Ok(());
+            return;
         }
         let size = wanted * fits;
-        let line = if fits < 1.0 { self.font.line(text, size)? } else { line };
+        let line = if fits < 1.0 { self.font.line(text, size) } else { line };
 
         let reach = (size * HALO_REACH).ceil() as u32;
         // Each of the blurs spreads by its radius.
@@ -108,7 +92,6 @@ impl Watermarker {
             3 => paint::<3>(raster, &letters, &halo, corner, ink),
             _ => paint::<4>(raster, &letters, &halo, corner, ink),
         }
-        Ok(())
     }
 }
 

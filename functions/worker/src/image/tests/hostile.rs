@@ -125,3 +125,11 @@ proptest! {
         let _ = Photo::decode(&bytes, 1_000_000);
     }
 }
+
+#[test]
+fn a_webp_frame_larger_than_its_canvas_is_refused_by_its_own_size() {
+    let canvas = [0; 10];
+    let frame = [0, 0, 0, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F];
+    let bytes = [&b"RIFF\x2C\0\0\0WEBPVP8X\x0A\0\0\0"[..], &canvas, b"VP8 \x0A\0\0\0", &frame].concat();
+    assert_eq!(code(&bytes), "IMAGE_TOO_LARGE");
+}

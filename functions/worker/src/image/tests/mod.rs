@@ -5,7 +5,6 @@ mod rendering;
 mod sources;
 
 use super::header::Header;
-use super::watermark::WatermarkerError;
 use super::*;
 
 /// Red, green, blue and yellow: the quarters of every fixture, in reading order.

@@ -2,10 +2,8 @@
 
 use super::*;
 
-const FONT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/fonts/NotoSans-Bold.ttf");
-
 fn watermarker() -> Watermarker {
-    Watermarker::new(std::fs::read(FONT).unwrap(), "© Darkroom".to_owned().try_into().unwrap()).unwrap()
+    Watermarker::new("© Darkroom".to_owned().try_into().unwrap())
 }
 
 fn recipe(json: &str) -> Recipe {
@@ -183,16 +181,4 @@ fn a_mark_stays_within_the_frame() {
             }
         }
     }
-}
-
-#[test]
-fn a_letter_that_the_font_lacks_is_refused() {
-    let json = r#"[{"name":"a","watermark":{"text":"写真"}}]"#;
-    let error = render(flat(900, 900, &[0; 3]), &recipe(json), &watermarker()).unwrap_err();
-    assert_eq!(error.code().as_str(), "INVALID_RECIPE");
-    assert!(error.message().contains('写'), "{}", error.message());
-    let configured = Watermarker::new(std::fs::read(FONT).unwrap(), "写".to_owned().try_into().unwrap());
-    assert!(matches!(configured, Err(WatermarkerError::MissingGlyph('写'))));
-    let font = Watermarker::new(b"no font".to_vec(), "x".to_owned().try_into().unwrap());
-    assert!(matches!(font, Err(WatermarkerError::Font)));
 }
