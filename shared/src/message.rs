@@ -10,6 +10,9 @@ use crate::job::{Classification, Derivative, Job, JobId, ObjectVersion, State, S
 /// Message attribute of a work item that repeats its job's id.
 pub const JOB_ID_ATTRIBUTE: &str = "JobId";
 
+/// Message attribute that every copy of a work item carries, and no other work item: see [`crate::job::Delivery`].
+pub const WORK_ID_ATTRIBUTE: &str = "WorkId";
+
 /// One photo to process: the body of an SQS message. Only the first three fields are required.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The wall clock. Called at the edges only; everything within takes `now` as an argument.
+    /// The machine's clock. Functions read it through [`crate::ambient::Ambient`]; everything within takes `now` as an
+    /// argument.
     pub fn now() -> Self {
         Self::from_micros(Utc::now().timestamp_micros())
     }
@@ -22,6 +23,11 @@ impl Timestamp {
     /// Times that chrono cannot write down (beyond the year 262,000) become 1970.
     pub fn from_micros(micros: i64) -> Self {
         Self(DateTime::from_timestamp_micros(micros).unwrap_or_default())
+    }
+
+    /// Milliseconds since 1970, rounded down.
+    pub fn epoch_millis(self) -> i64 {
+        self.0.timestamp_millis()
     }
 
     /// Seconds since 1970, rounded down.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use shared::ambient::Ambient;
 use shared::aws::{JobTable, WorkQueue};
 use shared::error::Failure;
 use shared::job::{Job, JobId, Status, Transition};
@@ -19,6 +20,7 @@ const CONCURRENCY: usize = 16;
 /// Finds jobs and queues them.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
+    pub(crate) ambient: Ambient,
     pub(crate) jobs: JobTable,
     pub(crate) queue: WorkQueue,
     pub(crate) upload_bucket: String,
@@ -78,14 +80,16 @@ impl Dispatch {
 
     /// Sends a work item for each job and notes in its row that it was sent.
     pub(crate) async fn queue(&self, jobs: Vec<Job>, now: Timestamp) -> Result<usize, Failure> {
-        let items: Vec<WorkItem> = jobs.iter().map(WorkItem::of).collect();
+        let items: Vec<(WorkItem, String)> =
+            jobs.iter().map(|job| (WorkItem::of(job), self.ambient.uuid().to_string())).collect();
         let outcomes = self.queue.send(&items).await;
-        let noted = stream::iter(jobs.into_iter().zip(outcomes)).map(async |(job, outcome)| {
+        let sent = jobs.into_iter().zip(items).zip(outcomes);
+        let noted = stream::iter(sent).map(async |((job, (_, work_id)), outcome)| {
             outcome?;
             tracing::info!(job.id = %job.job_id, s3.key = job.s3_key, "job queued");
             // Sent first, noted afterwards: were it the other way round, dying in between would lose the job until
             // reconcile looks at it.
-            self.jobs.update_from(job, now, |job| job.queued(now)).await
+            self.jobs.update_from(job, now, |job| job.queued(&work_id, now)).await
         });
         let noted: Vec<Result<Job, Failure>> = noted.buffer_unordered(CONCURRENCY).collect().await;
         let count = noted.len();

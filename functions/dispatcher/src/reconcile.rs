@@ -1,15 +1,17 @@
-//! Mending what got lost, so that every job ends: the jobs that are due, each taken one step further.
+//! Mending what got lost, so that every job ends: the jobs that are due, each taken one step further. What lies in the
+//! dead-letter queue is looked through by [`crate::dead_letters`].
 //!
 //! Harmless when two run at once: every step is one conditional write on the job's row, and a work item or a notice
 //! that is sent twice counts once.
 
 use futures::stream::{self, StreamExt};
 use shared::aws::{Announcer, Bucket};
-use shared::error::Failure;
+use shared::error::{Code, Failure};
 use shared::job::{Job, JobId, State, Transition};
 use shared::time::Timestamp;
 use tokio::time::Instant;
 
+use crate::dead_letters::DeadLetters;
 use crate::dispatch::Dispatch;
 
 /// How many due jobs of each shard are looked at in one round.
@@ -24,6 +26,7 @@ pub(crate) struct Reconcile {
     pub(crate) dispatch: std::sync::Arc<Dispatch>,
     pub(crate) uploads: Bucket,
     pub(crate) announcer: Announcer,
+    pub(crate) dead_letters: std::sync::Arc<DeadLetters>,
 }
 
 impl Reconcile {
@@ -68,16 +71,25 @@ impl Reconcile {
             State::Pending if job.object.is_none() => self.look_for_upload(job, now).await,
             State::Pending => self.dispatch.queue(vec![job], now).await.map(|_| true),
             State::Processing { .. } => {
-                let job = jobs.update_from(job, now, |job| job.time_out(now)).await?;
+                let work_id = self.dispatch.ambient.uuid().to_string();
+                let job = jobs.update_from(job, now, |job| job.time_out(&work_id, now)).await?;
                 if job.is_final() {
-                    tracing::error!(job.id = %id, "the job's workers vanished, every time: timed out");
-                    return self.announcer.announce(job, now).await.map(|()| true);
+                    return self.announce(job, now).await.map(|()| true);
                 }
-                tracing::warn!(job.id = %id, "the job's worker vanished: queued again");
+                tracing::warn!(job.id = %id, "nobody is at the job any more: queued again");
                 self.dispatch.queue(vec![job], now).await.map(|_| true)
             }
-            State::Completed(_) | State::Failed { .. } => self.announcer.announce(job, now).await.map(|()| true),
+            State::Completed(_) | State::Failed { .. } => self.announce(job, now).await.map(|()| true),
         }
+    }
+
+    /// Announces a final job. One whose workers vanished leaves evidence first, by which it can be redriven.
+    async fn announce(&self, job: Job, now: Timestamp) -> Result<(), Failure> {
+        if let State::Failed { error_code: Code::TimedOut, .. } = job.state {
+            tracing::error!(job.id = %job.job_id, "the job's workers vanished, every time: timed out");
+            self.dead_letters.lay_down(&job).await?;
+        }
+        self.announcer.announce(job, now).await
     }
 
     /// The URL expired and no event told of an upload: either the event was lost, or nobody uploaded.
@@ -103,7 +115,7 @@ impl Reconcile {
         let moved = job.revision != seen;
         if job.is_final() {
             tracing::info!(job.id = %id, "nothing was uploaded: expired");
-            self.announcer.announce(job, now).await?;
+            self.announce(job, now).await?;
         }
         Ok(moved)
     }

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use shared::ambient::Ambient;
 use shared::aws::{Bucket, JobTable, SdkConfig};
 use shared::error::{Code, Failure};
 use shared::http::{Cors, Response, json, no_route};
@@ -37,6 +38,7 @@ const MAX_POLL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct JobStatus {
     config: Config,
+    ambient: Ambient,
     cors: Cors,
     processed: Bucket,
     jobs: JobTable,
@@ -44,11 +46,12 @@ pub struct JobStatus {
 
 impl JobStatus {
     /// Wires the function to its services.
-    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+    pub fn new(config: Config, sdk: &SdkConfig, ambient: Ambient) -> Self {
         Self {
             cors: Cors::new(config.allowed_origins.clone()),
             processed: Bucket::new(sdk, &config.processed_bucket),
             jobs: JobTable::new(sdk, &config.table),
+            ambient,
             config,
         }
     }
@@ -85,7 +88,7 @@ impl JobStatus {
         let id: JobId =
             id.parse().map_err(|_| Failure::client(Code::InvalidJobId, "a job id is a UUID, and this is not one"))?;
         let job = self.wait_for(id, wait).await?.ok_or_else(job_not_found)?;
-        let job = self.with_urls(job, Timestamp::now()).await?;
+        let job = self.with_urls(job, self.ambient.now()).await?;
         let mut response = json(StatusCode::OK, &JobView::of(&job));
         let tag = e_tag(response.body());
         if is_known(headers, &tag) {
@@ -108,7 +111,7 @@ impl JobStatus {
         let deadline = tokio::time::Instant::now() + wait;
         let mut pause = FIRST_POLL;
         loop {
-            let job = self.jobs.get(id, Timestamp::now()).await?;
+            let job = self.jobs.get(id, self.ambient.now()).await?;
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             if left.is_zero() || job.as_ref().is_none_or(Job::is_final) {
                 return Ok(job);
@@ -120,7 +123,7 @@ impl JobStatus {
 
     /// `GET /jobs`
     async fn list(&self, query: &ListQuery) -> Result<Response, Failure> {
-        let (now, cursor) = (Timestamp::now(), query.cursor.as_ref());
+        let (now, cursor) = (self.ambient.now(), query.cursor.as_ref());
         let page = match &query.key {
             Some(key) => self.jobs.by_key(key, query.status, query.limit, cursor, now).await?,
             None => {
@@ -145,7 +148,7 @@ impl JobStatus {
         };
         let id: JobId =
             id.parse().map_err(|_| Failure::client(Code::InvalidJobId, "a job id is a UUID, and this is not one"))?;
-        let job = self.jobs.get(id, Timestamp::now()).await?.ok_or_else(job_not_found)?;
+        let job = self.jobs.get(id, self.ambient.now()).await?.ok_or_else(job_not_found)?;
         Ok(match results::of(&job) {
             Some(result) => json(StatusCode::OK, &result),
             // The older contract knows no other word for a job that is not over.

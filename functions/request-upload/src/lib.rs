@@ -14,6 +14,7 @@ use http::{Method, StatusCode};
 use lambda_http::{Request, RequestExt};
 use serde::Serialize;
 use serde_json::json;
+use shared::ambient::Ambient;
 use shared::aws::{Bucket, JobTable, PutTerms, SdkConfig};
 use shared::error::Failure;
 use shared::format::Format;
@@ -33,6 +34,7 @@ const BATCH_CONCURRENCY: usize = 16;
 #[derive(Debug)]
 pub struct RequestUpload {
     config: Config,
+    ambient: Ambient,
     cors: Cors,
     uploads: Bucket,
     jobs: JobTable,
@@ -55,11 +57,12 @@ struct Slot {
 
 impl RequestUpload {
     /// Wires the function to its services.
-    pub fn new(config: Config, sdk: &SdkConfig) -> Self {
+    pub fn new(config: Config, sdk: &SdkConfig, ambient: Ambient) -> Self {
         Self {
             cors: Cors::new(config.allowed_origins.clone()),
             uploads: Bucket::new(sdk, &config.upload_bucket),
             jobs: JobTable::new(sdk, &config.table),
+            ambient,
             config,
         }
     }
@@ -77,18 +80,18 @@ impl RequestUpload {
         match (request.method(), request.raw_http_path()) {
             (&Method::POST, "/uploads") => {
                 let upload = parse_body::<UploadBody>(request.headers(), body)?.check(limit)?;
-                let slot = self.offer(upload, Timestamp::now()).await?;
+                let slot = self.offer(upload, self.ambient.now()).await?;
                 Ok(json(StatusCode::OK, &slot))
             }
             (&Method::POST, "/uploads/batch") => {
                 let uploads = parse_body::<BatchBody>(request.headers(), body)?.check(limit)?;
-                let now = Timestamp::now();
+                let now = self.ambient.now();
                 let slots = stream::iter(uploads).map(|upload| self.offer(upload, now)).buffered(BATCH_CONCURRENCY);
                 let slots: Vec<Result<Slot, Failure>> = slots.collect().await;
                 let slots = slots.into_iter().collect::<Result<Vec<Slot>, Failure>>()?;
                 Ok(json(StatusCode::OK, &json!({ "jobs": slots })))
             }
-            (&Method::POST, "/image") => self.take_image(body, Timestamp::now()).await,
+            (&Method::POST, "/image") => self.take_image(body, self.ambient.now()).await,
             (method, path) => Ok(no_route(method, path, request_id)),
         }
     }
@@ -136,7 +139,7 @@ impl RequestUpload {
     }
 
     fn new_job(&self, filename: Option<String>, format: Format, url_ttl: Duration, now: Timestamp) -> Job {
-        let id = JobId::random();
+        let id = JobId::of_slot(self.ambient.uuid());
         let key = key::upload_key(id, filename.as_deref(), format);
         let mut job = Job::awaiting_upload(id, &self.config.upload_bucket, &key, now + url_ttl, now);
         job.filename = filename;

@@ -3,7 +3,8 @@
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures::stream::{self, StreamExt};
-use shared::message::WorkItem;
+use shared::job::Delivery;
+use shared::message::{WORK_ID_ATTRIBUTE, WorkItem};
 use shared::time::Timestamp;
 
 use crate::process::{Outcome, Processor};
@@ -36,7 +37,14 @@ async fn give_back(processor: &Processor, record: SqsMessage, deadline: Timestam
     // A message whose count is missing is on its first receive, as far as anybody can say.
     let receive_count =
         record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    match processor.process(&item, receive_count, deadline).await {
+    let work_id = record.message_attributes.get(WORK_ID_ATTRIBUTE);
+    let sent_at: Option<i64> = record.attributes.get("SentTimestamp").and_then(|sent_at| sent_at.parse().ok());
+    let delivery = Delivery {
+        work_id: work_id.and_then(|attribute| attribute.string_value.clone()),
+        // Without its time a message redrives nothing.
+        sent_at: Timestamp::from_micros(sent_at.unwrap_or_default().saturating_mul(1000)),
+    };
+    match processor.process(&item, &delivery, receive_count, deadline).await {
         Outcome::Done => None,
         Outcome::Poison(why) => {
             tracing::error!(sqs.message_id = message_id, job.id = %item.job_id, "{why}: left for the dead-letter queue");

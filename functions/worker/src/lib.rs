@@ -16,6 +16,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
+use shared::ambient::Ambient;
 use shared::aws::{Announcer, Bucket, JobTable, SdkConfig, Topic, WorkQueue};
 use shared::http::Cors;
 use shared::time::Timestamp;
@@ -41,7 +42,7 @@ struct UnknownEvent;
 
 impl Worker {
     /// Loads the model and wires the function to its services. Errors name the file or setting that is at fault.
-    pub fn new(config: Config, sdk: &SdkConfig) -> Result<Self, Error> {
+    pub fn new(config: Config, sdk: &SdkConfig, ambient: Ambient) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let jobs = JobTable::new(sdk, &config.table);
         let processed = Bucket::new(sdk, &config.processed_bucket);
@@ -60,6 +61,7 @@ impl Worker {
         };
         let processor = Processor {
             announcer: Announcer::new(jobs.clone(), processed, topic),
+            ambient,
             jobs,
             queue,
             pipeline,
@@ -76,7 +78,7 @@ impl Worker {
             return http_api::handle(&self.processor.pipeline, &self.cors, payload, context).await;
         }
         if payload.get("Records").is_some() {
-            let deadline = Timestamp::from_micros(i64::try_from(context.deadline)? * 1000);
+            let deadline = Timestamp::from_micros(i64::try_from(context.deadline)?.saturating_mul(1000));
             let batch: SqsEvent = serde_json::from_value(payload)?;
             let response = batch::handle(&self.processor, batch, deadline).await;
             return Ok(serde_json::to_value(response)?);

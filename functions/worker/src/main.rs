@@ -1,6 +1,7 @@
 //! The Lambda entry point: wiring only.
 
 use lambda_runtime::{Error, run, service_fn};
+use shared::ambient::Ambient;
 use shared::config::Vars;
 use shared::{aws, telemetry};
 use worker::{Config, Worker};
@@ -9,6 +10,6 @@ use worker::{Config, Worker};
 async fn main() -> Result<(), Error> {
     let vars = Vars::from_env();
     telemetry::init_json(vars.optional("RUST_LOG").as_deref());
-    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await)?;
+    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL)?;
     run(service_fn(async |event| function.handle(event).await)).await
 }

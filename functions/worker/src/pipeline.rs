@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
-use shared::aws::{Bucket, FetchError, Fetched};
+use shared::aws::{Bucket, Fence, FetchError, Fetched};
 use shared::error::{Code, Failure};
-use shared::job::{Classification, Completed, Derivative, Job, Source};
+use shared::job::{Classification, Completed, Derivative, Job, ObjectVersion, Source};
 use shared::key;
 use shared::message::WorkItem;
 use shared::recipe::Recipe;
@@ -22,6 +22,21 @@ use crate::image::{self, Photo, Rendered, Watermarker};
 
 /// User metadata of an object that names its recipe: the header `x-amz-meta-recipe`.
 const RECIPE_METADATA: &str = "recipe";
+
+/// Why a photo did not get to its end.
+#[derive(Debug)]
+pub(crate) enum Interruption {
+    /// Something went wrong.
+    Failed(Failure),
+    /// The slot's object was replaced by this version, of which no event has told yet.
+    Replaced(ObjectVersion),
+}
+
+impl From<Failure> for Interruption {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
 
 /// Makes of an uploaded object what a completed job holds.
 #[derive(Debug)]
@@ -39,7 +54,7 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// Takes a job's photo all the way, and stores everything but the job's row.
-    pub(crate) async fn run(&self, job: &Job, item: &WorkItem) -> Result<Completed, Failure> {
+    pub(crate) async fn run(&self, job: &Job, item: &WorkItem) -> Result<Completed, Interruption> {
         let started = Instant::now();
         let Fetched { bytes, e_tag, metadata } = self.fetch(job, item).await?;
         let recipe = self.recipe(job, metadata.get(RECIPE_METADATA).map(String::as_str))?;
@@ -68,7 +83,7 @@ impl Pipeline {
 
         let derivatives = try_join_all(rendered.into_iter().map(|rendered| self.store(job, rendered))).await?;
         let result = results::completed(job.job_id, &classification);
-        self.processed.put_json(&results::results_key(job.job_id), &result).await?;
+        self.processed.put_json(&results::results_key(job.job_id), &result, Fence::of_attempt(job)).await?;
 
         tracing::info!(
             job.id = %job.job_id,
@@ -104,30 +119,34 @@ impl Pipeline {
     }
 
     /// The object's bytes. Its size is checked before any of them is read.
-    async fn fetch(&self, job: &Job, item: &WorkItem) -> Result<Fetched, Failure> {
+    async fn fetch(&self, job: &Job, item: &WorkItem) -> Result<Fetched, Interruption> {
         // The row is newer than the message, if they differ.
         let object = job.object.as_ref();
         let size = object.and_then(|object| object.size).or(item.size);
         match size {
-            Some(0) => return Err(image::ImageError::Empty.into()),
-            Some(size) if size > self.max_upload_bytes => return Err(self.too_large(size)),
+            Some(0) => return Err(Failure::from(image::ImageError::Empty).into()),
+            Some(size) if size > self.max_upload_bytes => return Err(self.too_large(size).into()),
             _ => {}
         }
         let version_id = object.and_then(|object| object.version_id.as_deref()).or(item.version_id.as_deref());
         let e_tag = object.map(|object| object.e_tag.as_str()).or(item.e_tag.as_deref());
         let e_tag = e_tag.filter(|e_tag| !e_tag.is_empty());
         let fetched = self.uploads.fetch(&job.s3_key, version_id, e_tag, self.max_upload_bytes).await;
-        fetched.map_err(|error| match error {
-            FetchError::Missing => Failure::client(Code::SourceMissing, "The uploaded file is gone."),
-            FetchError::TooLarge(size) => self.too_large(size),
-            // The next attempt takes the newer file, whose event is on its way.
-            FetchError::Changed if job.upload_expires_at.is_some() => {
-                Failure::transient("the file kept changing", error)
+        let failure = match fetched {
+            Ok(fetched) => return Ok(fetched),
+            Err(FetchError::Missing) => source_missing("The uploaded file is gone."),
+            Err(FetchError::TooLarge(size)) => self.too_large(size),
+            Err(FetchError::Changed) if job.upload_expires_at.is_some() => {
+                match self.uploads.head(&job.s3_key).await? {
+                    Some(version) => return Err(Interruption::Replaced(version)),
+                    None => source_missing("The uploaded file is gone."),
+                }
             }
             // The newer file under a key of the client's own has a job of its own.
-            FetchError::Changed => Failure::client(Code::SourceMissing, "The file was replaced before its turn."),
-            FetchError::Failed(failure) => failure,
-        })
+            Err(FetchError::Changed) => source_missing("The file was replaced before its turn."),
+            Err(FetchError::Failed(failure)) => failure,
+        };
+        Err(failure.into())
     }
 
     fn too_large(&self, size: u64) -> Failure {
@@ -176,8 +195,8 @@ impl Pipeline {
             sha256: format!("{:x}", Sha256::digest(&rendered.bytes)),
             url: None,
         };
-        let id = job.job_id.to_string();
-        self.processed.put_derivative(&derivative.key, content_type, &id, rendered.bytes).await?;
+        let fence = Fence::of_attempt(job);
+        self.processed.put_derivative(&derivative.key, content_type, fence, rendered.bytes).await?;
         Ok(derivative)
     }
 
@@ -194,4 +213,8 @@ impl Pipeline {
         };
         tokio::task::spawn_blocking(work).await.map_err(Failure::permanent)?
     }
+}
+
+fn source_missing(message: &str) -> Failure {
+    Failure::client(Code::SourceMissing, message)
 }

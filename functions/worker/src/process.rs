@@ -4,15 +4,15 @@
 
 use std::time::Duration;
 
+use shared::ambient::Ambient;
 use shared::aws::{Announcer, JobTable, WorkQueue};
 use shared::error::{Code, Failure};
-use shared::job::{Completed, Job, Lease, MAX_ATTEMPTS, Transition};
+use shared::job::{Completed, Delivery, Job, Lease, MAX_ATTEMPTS, Transition};
 use shared::message::WorkItem;
 use shared::time::Timestamp;
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Interruption, Pipeline};
 
 /// First pause before a job is tried again; each further one is twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
@@ -40,6 +40,7 @@ pub(crate) enum Outcome {
 /// Processes jobs.
 #[derive(Debug)]
 pub(crate) struct Processor {
+    pub(crate) ambient: Ambient,
     pub(crate) jobs: JobTable,
     pub(crate) queue: WorkQueue,
     pub(crate) announcer: Announcer,
@@ -51,11 +52,17 @@ pub(crate) struct Processor {
 impl Processor {
     /// Processes the job of `item`. The lease lasts as long as this invocation may, `deadline`: after that nobody is
     /// left to hold it.
-    pub(crate) async fn process(&self, item: &WorkItem, receive_count: u32, deadline: Timestamp) -> Outcome {
+    pub(crate) async fn process(
+        &self,
+        item: &WorkItem,
+        delivery: &Delivery,
+        receive_count: u32,
+        deadline: Timestamp,
+    ) -> Outcome {
         // OK to ignore: the semaphore is never closed.
         let _slot = self.slots.acquire().await;
-        let owner = Uuid::new_v4().to_string();
-        let now = Timestamp::now();
+        let owner = self.ambient.uuid().to_string();
+        let now = self.ambient.now();
         // Of what is left, some is for writing down what came of the job: an invocation that is cut off gives its whole
         // batch back.
         let time = deadline.since(now).saturating_sub(CONCLUDING);
@@ -63,10 +70,7 @@ impl Processor {
             tracing::warn!(job.id = %item.job_id, "too late in this invocation to start the job");
             return Outcome::Retry { after: Duration::ZERO };
         }
-        let claim = |job: &mut Job| {
-            if is_about(item, job) { job.claim(&owner, deadline, now) } else { Transition::Unchanged }
-        };
-        let job = match self.jobs.update(item.job_id, now, claim).await {
+        let job = match self.claim(item, &owner, delivery, deadline, now).await {
             Ok(Some(job)) if is_about(item, &job) => job,
             Ok(Some(_)) => return Outcome::Poison("a message that names another object than its job"),
             Ok(None) => return Outcome::Poison("a message of a job that does not exist"),
@@ -82,8 +86,28 @@ impl Processor {
             return Outcome::Done;
         };
         let outcome = tokio::time::timeout(time, self.pipeline.run(&job, item)).await;
-        let outcome = outcome.unwrap_or_else(|elapsed| Err(Failure::transient("the photo took too long", elapsed)));
+        let outcome =
+            outcome.unwrap_or_else(|elapsed| Err(Failure::transient("the photo took too long", elapsed).into()));
         self.conclude(job, &lease, outcome, receive_count, now).await
+    }
+
+    /// Takes the item's job for `owner`, if it is free. A job that the message redrives is started anew first.
+    async fn claim(
+        &self,
+        item: &WorkItem,
+        owner: &str,
+        delivery: &Delivery,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Job>, Failure> {
+        let redrive = |job: &mut Job| {
+            if is_about(item, job) { job.redrive(delivery, now) } else { Transition::Unchanged }
+        };
+        let Some(job) = self.jobs.update(item.job_id, now, redrive).await? else { return Ok(None) };
+        let claim = |job: &mut Job| {
+            if is_about(item, job) { job.claim(owner, delivery, deadline, now) } else { Transition::Unchanged }
+        };
+        self.jobs.update_from(job, now, claim).await.map(Some)
     }
 
     /// Writes down what came of a job and says what becomes of its message.
@@ -91,48 +115,47 @@ impl Processor {
         &self,
         job: Job,
         lease: &Lease,
-        outcome: Result<Completed, Failure>,
+        outcome: Result<Completed, Interruption>,
         receive_count: u32,
         started_at: Timestamp,
     ) -> Outcome {
-        let (id, now) = (job.job_id, Timestamp::now());
-        let duration_ms = now.since(started_at).as_millis() as u64;
-        match outcome {
+        let (id, now) = (job.job_id, self.ambient.now());
+        let (attempt, duration_ms) = (lease.attempt, now.since(started_at).as_millis() as u64);
+        let failure = match outcome {
             Ok(completed) => {
                 let written = self.jobs.update_from(job, now, |job| job.complete(lease, completed.clone(), now)).await;
-                self.finish(written, lease, receive_count, now).await
+                return self.finish(written, lease, receive_count, now).await;
             }
-            Err(Failure::Client { code, message }) => {
-                tracing::info!(job.id = %id, %code, attempt = lease.attempt, duration_ms, "job failed");
-                let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
-                self.finish(written, lease, receive_count, now).await
+            Err(Interruption::Replaced(version)) => {
+                let written = self.jobs.update_from(job, now, |job| job.arrive(version.clone(), now)).await;
+                return self.finish(written, lease, receive_count, now).await;
             }
-            Err(error @ Failure::Permanent(_)) => {
-                tracing::error!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job failed");
-                let message = "Something went wrong on our side.";
-                let written =
-                    self.jobs.update_from(job, now, |job| job.fail(lease, Code::Internal, message, now)).await;
-                self.finish(written, lease, receive_count, now).await
+            Err(Interruption::Failed(failure)) => failure,
+        };
+        let (code, message) = match &failure {
+            Failure::Client { code, message } => {
+                tracing::info!(job.id = %id, %code, attempt, duration_ms, "job failed");
+                (*code, message.clone())
             }
-            Err(error @ Failure::Transient { .. }) if receive_count < MAX_ATTEMPTS => {
-                let after = retry_pause(receive_count);
-                tracing::warn!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job put back");
-                if let Err(error) = self.jobs.update_from(job, now, |job| job.release(lease, after, now)).await {
-                    // OK to go on: the lease runs out, and reconcile queues the job again.
-                    tracing::warn!(job.id = %id, %error, "the job's lease could not be released");
-                }
-                Outcome::Retry { after }
+            Failure::Permanent(_) => {
+                tracing::error!(job.id = %id, error = %failure, attempt, duration_ms, "job failed");
+                (Code::Internal, "Something went wrong on our side.".to_owned())
             }
-            Err(Failure::Transient { cause, source }) => {
-                let error = Failure::Transient { cause, source };
-                tracing::error!(job.id = %id, %error, attempt = lease.attempt, duration_ms, "job failed: no attempt left");
-                let message = format!("Gave up after {receive_count} attempts: {cause}.");
-                let code = Code::RetriesExhausted;
-                let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
-                self.finish(written, lease, receive_count, now).await;
-                // Given back on its last receive, the message goes to the dead-letter queue, as evidence.
-                Outcome::Retry { after: Duration::ZERO }
+            Failure::Transient { .. } if receive_count < MAX_ATTEMPTS => {
+                tracing::warn!(job.id = %id, error = %failure, attempt, duration_ms, "job put back");
+                return self.put_back(job, lease, retry_pause(receive_count), now).await;
             }
+            Failure::Transient { cause, .. } => {
+                tracing::error!(job.id = %id, error = %failure, attempt, duration_ms, "job failed: no attempt left");
+                (Code::RetriesExhausted, format!("Gave up after {receive_count} attempts: {cause}."))
+            }
+        };
+        let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
+        let outcome = self.finish(written, lease, receive_count, now).await;
+        match failure {
+            // Given back on its last receive, the message goes to the dead-letter queue, as evidence.
+            Failure::Transient { .. } => Outcome::Retry { after: Duration::ZERO },
+            _ => outcome,
         }
     }
 
@@ -151,16 +174,30 @@ impl Processor {
                 return Outcome::Retry { after: retry_pause(receive_count) };
             }
         };
+        let id = job.job_id;
+        if job.is_held_by(lease) {
+            tracing::info!(job.id = %id, attempt = lease.attempt, "a newer version of the photo came: job put back");
+            return self.put_back(job, lease, Duration::ZERO, now).await;
+        }
         if !job.is_final() || job.attempts != lease.attempt {
-            tracing::warn!(job.id = %job.job_id, attempt = lease.attempt, "somebody else has taken the job: result dropped");
+            tracing::warn!(job.id = %id, attempt = lease.attempt, "somebody else has taken the job: result dropped");
             return Outcome::Done;
         }
-        let id = job.job_id;
         if let Err(error) = self.announcer.announce(job, now).await {
             // OK to acknowledge: the row says that the job is not announced, and reconcile will.
             tracing::warn!(job.id = %id, %error, "the job's end could not be announced for now");
         }
         Outcome::Done
+    }
+
+    /// Ends the lease early and gives the message back.
+    async fn put_back(&self, job: Job, lease: &Lease, after: Duration, now: Timestamp) -> Outcome {
+        let id = job.job_id;
+        if let Err(error) = self.jobs.update_from(job, now, |job| job.release(lease, after, now)).await {
+            // OK to go on: the lease runs out, and reconcile queues the job again.
+            tracing::warn!(job.id = %id, %error, "the job's lease could not be released");
+        }
+        Outcome::Retry { after }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing here knows what an event means; that is the functions' business.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use dispatcher::Dispatcher;
 use futures::FutureExt;
@@ -13,10 +13,10 @@ use lambda_http::{Adapter, Service, service_fn};
 use lambda_runtime::{Context, Error, LambdaEvent};
 use request_upload::RequestUpload;
 use serde_json::Value;
+use shared::ambient::Ambient;
 use shared::aws::SdkConfig;
 use shared::config::{ConfigError, Vars};
 use shared::http::Response;
-use uuid::Uuid;
 use worker::Worker;
 
 /// One of the four functions.
@@ -41,6 +41,7 @@ impl Function {
 
 /// The functions, wired to the embedded stack.
 pub(crate) struct Functions {
+    ambient: Ambient,
     request_upload: RequestUpload,
     dispatcher: Dispatcher,
     worker: Worker,
@@ -60,7 +61,7 @@ pub(crate) enum FunctionError {
 
 impl Functions {
     /// Does what each function's cold start does. `vars` are the variables a deployed function would have.
-    pub(crate) fn new(sdk: &SdkConfig, vars: &Vars) -> Result<Self, Error> {
+    pub(crate) fn new(sdk: &SdkConfig, vars: &Vars, ambient: Ambient) -> Result<Self, Error> {
         let configs = (
             request_upload::Config::read(vars.clone()),
             dispatcher::Config::read(vars.clone()),
@@ -75,20 +76,21 @@ impl Functions {
             }
         };
         Ok(Self {
-            request_upload: RequestUpload::new(request_upload, sdk),
-            dispatcher: Dispatcher::new(dispatcher, sdk),
-            worker: Worker::new(worker, sdk)?,
-            job_status: JobStatus::new(job_status, sdk),
+            ambient,
+            request_upload: RequestUpload::new(request_upload, sdk, ambient),
+            dispatcher: Dispatcher::new(dispatcher, sdk, ambient),
+            worker: Worker::new(worker, sdk, ambient)?,
+            job_status: JobStatus::new(job_status, sdk, ambient),
         })
     }
 
     /// Runs `function` on `event` and waits for its answer, at most its timeout.
     pub(crate) async fn invoke(&self, function: Function, event: Value) -> Result<Value, FunctionError> {
         let timeout = function.timeout();
-        let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + timeout;
+        let deadline = (self.ambient.now() + timeout).epoch_millis();
         let mut context = Context::default();
-        context.request_id = Uuid::new_v4().to_string();
-        context.deadline = deadline.as_millis() as u64;
+        context.request_id = self.ambient.uuid().to_string();
+        context.deadline = u64::try_from(deadline).unwrap_or_default();
         let answer = async {
             match function {
                 Function::RequestUpload => http(event, context, |request| self.request_upload.handle(request)).await,

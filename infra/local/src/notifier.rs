@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::functions::{Function, Functions};
 use crate::s3::{Error, OutboxEvent, Store};
+use crate::wall_clock;
 
 /// Deliveries at once.
 const CONCURRENCY: usize = 8;
@@ -87,7 +88,7 @@ async fn start(
     }
     let next = store.next_event_due().await?;
     Ok(next
-        .map_or(LONGEST_WAIT, |due| (due - Utc::now()).to_std().unwrap_or_default())
+        .map_or(LONGEST_WAIT, |due| (due - wall_clock::now()).to_std().unwrap_or_default())
         .clamp(SHORTEST_WAIT, LONGEST_WAIT))
 }
 
@@ -103,7 +104,7 @@ async fn deliver(store: Arc<Store>, functions: Arc<Functions>, event: OutboxEven
         Err(error) => {
             let wait = backoff(attempts);
             tracing::warn!(event = id, %error, attempt = attempts + 1, retry_s = wait.as_secs(), "an event was not taken");
-            store.event_failed(id, Utc::now() + TimeDelta::from_std(wait).unwrap_or_default()).await
+            store.event_failed(id, wall_clock::now() + TimeDelta::from_std(wait).unwrap_or_default()).await
         }
     };
     if let Err(error) = noted {

@@ -1,6 +1,6 @@
 //! Telling the world that a job is over: by the worker that ended it, or by reconcile if that worker vanished.
 
-use super::{Bucket, JobTable, Topic};
+use super::{Bucket, Fence, JobTable, Topic};
 use crate::error::Failure;
 use crate::job::{Job, State};
 use crate::message::JobNotice;
@@ -29,7 +29,7 @@ impl Announcer {
         // A completed job's result object was stored before the row said so; a failed one's only now, when no other
         // worker can complete the job any more.
         if let (State::Failed { .. }, Some(result)) = (&job.state, results::of(&job)) {
-            self.processed.put_json(&results::results_key(job.job_id), &result).await?;
+            self.processed.put_json(&results::results_key(job.job_id), &result, Fence::of_end(&job)).await?;
         }
         if let Some(topic) = &self.topic {
             topic.publish(&notice).await?;

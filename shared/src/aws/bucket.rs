@@ -11,14 +11,41 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 
 use super::{NO_ANSWER, failure};
 use crate::error::Failure;
-use crate::job::ObjectVersion;
+use crate::job::{Job, JobId, ObjectVersion};
 use crate::time::Timestamp;
 
 /// What a derivative's `Cache-Control` says: its key names its content for good, and it is somebody's photo.
 const DERIVATIVE_CACHE_CONTROL: &str = "private, max-age=31536000, immutable";
+
+/// User metadata that orders what is written under one key.
+const FENCE_METADATA: &str = "fence";
+
+/// How often a write is tried against others under the same key.
+const MAX_CONFLICTS: u32 = 10;
+
+/// Which of several writes under one key is the later one in a job's life.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    job_id: JobId,
+    /// Sorts as text. Begins with the job's creation: once a row is forgotten, its id may come to a second life.
+    order: String,
+}
+
+impl Fence {
+    /// For what the attempt that holds the job writes.
+    pub fn of_attempt(job: &Job) -> Self {
+        Self { job_id: job.job_id, order: format!("{} {:010} attempt", job.created_at, job.attempts) }
+    }
+
+    /// For what is written once all attempts so far are over: after them, and before a redrive's.
+    pub fn of_end(job: &Job) -> Self {
+        Self { job_id: job.job_id, order: format!("{} {:010} end", job.created_at, job.attempts) }
+    }
+}
 
 /// One bucket.
 #[derive(Clone, Debug)]
@@ -208,41 +235,68 @@ impl Bucket {
         Ok(())
     }
 
-    /// Stores a derivative of job `job_id`.
+    /// Stores a derivative of a job, unless a later attempt of the job has stored its own.
     pub async fn put_derivative(
         &self,
         key: &str,
         content_type: &str,
-        job_id: &str,
+        fence: Fence,
         bytes: Vec<u8>,
     ) -> Result<(), Failure> {
-        self.client
-            .put_object()
-            .bucket(&self.name)
-            .key(key)
-            .content_type(content_type)
-            .cache_control(DERIVATIVE_CACHE_CONTROL)
-            .metadata("job-id", job_id)
-            .body(ByteStream::from(bytes))
-            .send()
-            .await
-            .map_err(failure)?;
-        Ok(())
+        self.put_fenced(key, content_type, DERIVATIVE_CACHE_CONTROL, fence, bytes.into()).await
     }
 
-    /// Stores a JSON document.
-    pub async fn put_json(&self, key: &str, document: &serde_json::Value) -> Result<(), Failure> {
-        self.client
-            .put_object()
-            .bucket(&self.name)
-            .key(key)
-            .content_type("application/json")
-            .cache_control("no-store")
-            .body(ByteStream::from(document.to_string().into_bytes()))
-            .send()
-            .await
-            .map_err(failure)?;
-        Ok(())
+    /// Stores a JSON document about a job, unless somebody later in the job's life has stored theirs.
+    pub async fn put_json(&self, key: &str, document: &serde_json::Value, fence: Fence) -> Result<(), Failure> {
+        let bytes = document.to_string().into_bytes();
+        self.put_fenced(key, "application/json", "no-store", fence, bytes.into()).await
+    }
+
+    /// Writes an object only where there is none, or over an older one, on the condition that it is still that one.
+    ///
+    /// So whatever is slow or late, of all that is written under the key the latest in the job's life stays. Being too
+    /// late is no failure: whoever is finds out by the job's row.
+    async fn put_fenced(
+        &self,
+        key: &str,
+        content_type: &str,
+        cache_control: &str,
+        fence: Fence,
+        bytes: Bytes,
+    ) -> Result<(), Failure> {
+        let mut seen = None;
+        for _ in 0..MAX_CONFLICTS {
+            let request = self
+                .client
+                .put_object()
+                .bucket(&self.name)
+                .key(key)
+                .content_type(content_type)
+                .cache_control(cache_control)
+                .metadata("job-id", fence.job_id.to_string())
+                .metadata(FENCE_METADATA, &fence.order)
+                .set_if_none_match(seen.is_none().then(|| "*".to_owned()))
+                .set_if_match(seen.take())
+                .body(ByteStream::from(bytes.clone()));
+            let Err(error) = request.send().await else { return Ok(()) };
+            let status = error.raw_response().map(|response| response.status().as_u16());
+            // Changed, deleted, or being written by somebody else at this moment.
+            if !matches!(status, Some(404 | 409 | 412)) || error.code() == Some("NoSuchBucket") {
+                return Err(failure(error));
+            }
+            match self.client.head_object().bucket(&self.name).key(key).send().await {
+                Ok(head) => {
+                    let order = head.metadata().and_then(|metadata| metadata.get(FENCE_METADATA));
+                    if order.is_some_and(|order| *order >= fence.order) {
+                        return Ok(());
+                    }
+                    seen = head.e_tag;
+                }
+                Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => {}
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        Err(Failure::transient("the file store was contended", format!("{key} kept changing")))
     }
 
     /// At most 1,000 objects under `prefix`, in key order after `start_after`.

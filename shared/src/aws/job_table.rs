@@ -111,8 +111,14 @@ impl JobTable {
                 return Ok(job);
             }
             job.revision += 1;
-            if self.write(&job, seen).await? {
-                return Ok(job);
+            match self.write(&job, seen).await {
+                Ok(true) => return Ok(job),
+                Ok(false) => {}
+                // Who knows whether it was written: the row itself does. Without an answer to that either, it stays open.
+                Err(error @ Failure::Transient { .. }) => {
+                    tracing::warn!(job.id = %job.job_id, %error, "a write without an answer: the row is read again");
+                }
+                Err(error) => return Err(error),
             }
             match self.get(job.job_id, now).await? {
                 Some(current) => job = current,

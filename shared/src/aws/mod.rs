@@ -5,6 +5,7 @@
 
 mod announce;
 mod bucket;
+mod dead_letter_queue;
 mod job_table;
 mod listing;
 mod topic;
@@ -20,7 +21,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls;
 
 pub use announce::Announcer;
-pub use bucket::{Bucket, FetchError, Fetched, ListedObject, ListedObjects, PresignedPut, PutTerms};
+pub use bucket::{Bucket, Fence, FetchError, Fetched, ListedObject, ListedObjects, PresignedPut, PutTerms};
+pub use dead_letter_queue::{DeadLetter, DeadLetterQueue};
 pub use job_table::JobTable;
 pub use listing::{Cursor, JobPage};
 pub use topic::Topic;

@@ -1,12 +1,14 @@
-//! The queue between dispatcher and worker.
+//! The queue between dispatcher and worker. What is received too often leaves it for [`super::DeadLetterQueue`].
+
+use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry};
 
-use super::failure;
+use super::{DeadLetterQueue, failure};
 use crate::error::Failure;
-use crate::message::{JOB_ID_ATTRIBUTE, WorkItem};
+use crate::message::{JOB_ID_ATTRIBUTE, WORK_ID_ATTRIBUTE, WorkItem};
 
 /// Most messages in one request: an SQS limit.
 const MAX_BATCH: usize = 10;
@@ -35,10 +37,10 @@ impl WorkQueue {
         Self { client: Client::new(sdk), url: url.to_owned() }
     }
 
-    /// Sends every item, ten to a request, and answers for each one whether it is in the queue.
+    /// Sends every item with its work id, ten to a request, and answers for each one whether it is in the queue.
     ///
     /// A request that failed may have been carried out all the same, so an item may be queued twice.
-    pub async fn send(&self, items: &[WorkItem]) -> Vec<Result<(), Failure>> {
+    pub async fn send(&self, items: &[(WorkItem, String)]) -> Vec<Result<(), Failure>> {
         let mut outcomes = Vec::with_capacity(items.len());
         for batch in items.chunks(MAX_BATCH) {
             outcomes.extend(self.send_batch(batch).await);
@@ -46,10 +48,10 @@ impl WorkQueue {
         outcomes
     }
 
-    async fn send_batch(&self, batch: &[WorkItem]) -> Vec<Result<(), Failure>> {
+    async fn send_batch(&self, batch: &[(WorkItem, String)]) -> Vec<Result<(), Failure>> {
         let refuse_all = |error: &dyn Fn() -> Failure| batch.iter().map(|_| Err(error())).collect();
         let entries: Result<Vec<_>, Failure> =
-            batch.iter().enumerate().map(|(index, item)| entry(&index.to_string(), item)).collect();
+            batch.iter().enumerate().map(|(index, (item, id))| entry(&index.to_string(), item, id)).collect();
         let entries = match entries {
             Ok(entries) => entries,
             Err(error) => {
@@ -82,6 +84,23 @@ impl WorkQueue {
         outcomes
     }
 
+    /// The queue's dead-letter queue, if it has one.
+    pub async fn dead_letter_queue(&self) -> Result<Option<DeadLetterQueue>, Failure> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct RedrivePolicy {
+            dead_letter_target_arn: String,
+        }
+        let name = QueueAttributeName::RedrivePolicy;
+        let request = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
+        let attributes = request.send().await.map_err(failure)?.attributes.unwrap_or_default();
+        let Some(policy) = attributes.get(&name) else { return Ok(None) };
+        let RedrivePolicy { dead_letter_target_arn } = serde_json::from_str(policy).map_err(Failure::permanent)?;
+        let target = dead_letter_target_arn.rsplit(':').next().unwrap_or_default();
+        let answer = self.client.get_queue_url().queue_name(target).send().await.map_err(failure)?;
+        Ok(answer.queue_url.map(|url| DeadLetterQueue::new(self.client.clone(), url)))
+    }
+
     /// Lets a message that was received reappear in `seconds` instead of at the end of its visibility timeout.
     pub async fn retry_in(&self, receipt_handle: &str, seconds: u64) -> Result<(), Failure> {
         self.client
@@ -96,16 +115,21 @@ impl WorkQueue {
     }
 }
 
-fn entry(id: &str, item: &WorkItem) -> Result<SendMessageBatchRequestEntry, Failure> {
-    let job_id = MessageAttributeValue::builder()
-        .data_type("String")
-        .string_value(item.job_id.to_string())
-        .build()
-        .map_err(Failure::permanent)?;
+fn entry(id: &str, item: &WorkItem, work_id: &str) -> Result<SendMessageBatchRequestEntry, Failure> {
     SendMessageBatchRequestEntry::builder()
         .id(id)
         .message_body(serde_json::to_string(item).map_err(Failure::permanent)?)
-        .message_attributes(JOB_ID_ATTRIBUTE, job_id)
+        .set_message_attributes(Some(attributes(item, work_id)?))
         .build()
         .map_err(Failure::permanent)
+}
+
+/// The attributes of a work item's message.
+pub(super) fn attributes(item: &WorkItem, work_id: &str) -> Result<HashMap<String, MessageAttributeValue>, Failure> {
+    let pairs = [(JOB_ID_ATTRIBUTE, item.job_id.to_string()), (WORK_ID_ATTRIBUTE, work_id.to_owned())];
+    let text = |(name, value): (&str, String)| {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        value.map(|value| (name.to_owned(), value)).map_err(Failure::permanent)
+    };
+    pairs.into_iter().map(text).collect()
 }

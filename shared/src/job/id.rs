@@ -20,6 +20,11 @@ pub struct InvalidJobId;
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_2b54_8f0e_4b6e_9d5b_3d1f_7a90_c3e2);
 
 impl JobId {
+    /// The id of an upload slot, from a UUID like no other.
+    pub fn of_slot(random: Uuid) -> Self {
+        Self(random)
+    }
+
     /// A random id (UUIDv4).
     pub fn random() -> Self {
         Self(Uuid::new_v4())

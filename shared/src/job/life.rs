@@ -28,6 +28,17 @@ pub struct Lease {
     pub owner: String,
     /// The fencing token: grows with every claim of the job.
     pub attempt: u32,
+    /// The object's version that the claim is for.
+    pub object: Option<ObjectVersion>,
+}
+
+/// What a message about a job tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The id of its work item, which every copy of the message carries; `None` if somebody sent it by hand.
+    pub work_id: Option<String>,
+    /// When it was put into the queue. A redrive puts it there anew.
+    pub sent_at: Timestamp,
 }
 
 impl Job {
@@ -62,6 +73,8 @@ impl Job {
             upload_expires_at: None,
             object: None,
             attempts: 0,
+            attempts_before_redrive: 0,
+            work_id: None,
             due_at: None,
             announced_at: None,
             expires_at: i64::MAX,
@@ -69,22 +82,32 @@ impl Job {
         }
     }
 
-    /// The object is there. Old news, by its sequencer, changes nothing. While a worker is at the job the news is kept
-    /// for the next attempt, should there be one.
+    /// The object is there. Old news, by its sequencer, changes nothing. While a worker is at the job, news makes what it
+    /// is working on outdated: it cannot finish the job any more, and the next attempt takes the newer version.
     pub fn arrive(&mut self, object: ObjectVersion, now: Timestamp) -> Transition {
-        let news = self.object.as_ref().is_none_or(|known| object.is_newer_than(known));
-        if self.is_final() || !news {
+        if self.is_final() {
             return Transition::Unchanged;
         }
-        self.object = Some(object);
+        match &mut self.object {
+            // A listing told of it before its event did, which knows the order.
+            Some(known) if known.version() == object.version() => {
+                if known.sequencer.is_some() || object.sequencer.is_none() {
+                    return Transition::Unchanged;
+                }
+                known.sequencer = object.sequencer;
+                return self.moved(now);
+            }
+            Some(known) if !object.is_newer_than(known) => return Transition::Unchanged,
+            _ => self.object = Some(object),
+        }
         if self.state == State::Pending {
             self.due_at = Some(now);
         }
         self.moved(now)
     }
 
-    /// A work item for this job is in the queue, and nobody is at it.
-    pub fn queued(&mut self, now: Timestamp) -> Transition {
+    /// The work item `work_id` for this job is in the queue, and nobody is at it.
+    pub fn queued(&mut self, work_id: &str, now: Timestamp) -> Transition {
         let waits = match self.state {
             State::Pending => true,
             State::Processing { lease_until, .. } => lease_until <= now,
@@ -93,14 +116,16 @@ impl Job {
         if !waits {
             return Transition::Unchanged;
         }
+        self.work_id = Some(work_id.to_owned());
         self.due_at = Some(now + REQUEUE_AFTER);
         self.moved(now)
     }
 
-    /// Takes the job for `owner` until `until`, unless somebody else holds it or it is over.
+    /// Takes the job for `owner`, who holds the message `delivery`, until `until`, unless somebody else holds it or it is
+    /// over.
     ///
     /// Look at [`Job::lease_of`] afterwards to see who has it: a claim whose answer was lost is found granted.
-    pub fn claim(&mut self, owner: &str, until: Timestamp, now: Timestamp) -> Transition {
+    pub fn claim(&mut self, owner: &str, delivery: &Delivery, until: Timestamp, now: Timestamp) -> Transition {
         let free = match &self.state {
             State::Pending => true,
             State::Processing { lease_owner, lease_until } => *lease_until <= now && lease_owner != owner,
@@ -110,6 +135,7 @@ impl Job {
             return Transition::Unchanged;
         }
         self.attempts += 1;
+        self.work_id.clone_from(&delivery.work_id);
         self.state = State::Processing { lease_owner: owner.to_owned(), lease_until: until };
         self.due_at = Some(until + LEASE_GRACE);
         self.moved(now)
@@ -119,27 +145,34 @@ impl Job {
     pub fn lease_of(&self, owner: &str) -> Option<Lease> {
         match &self.state {
             State::Processing { lease_owner, .. } if lease_owner == owner => {
-                Some(Lease { owner: owner.to_owned(), attempt: self.attempts })
+                Some(Lease { owner: owner.to_owned(), attempt: self.attempts, object: self.object.clone() })
             }
             _ => None,
         }
     }
 
-    fn is_held_by(&self, lease: &Lease) -> bool {
-        self.lease_of(&lease.owner).as_ref() == Some(lease)
+    /// Whether nobody has claimed the job since `lease` was given.
+    pub fn is_held_by(&self, lease: &Lease) -> bool {
+        self.lease_of(&lease.owner).is_some_and(|current| current.attempt == lease.attempt)
     }
 
-    /// Ends the job with its result. Needs the lease.
+    /// Whether what `lease` is for is still the newest version of the object.
+    fn is_current(&self, lease: &Lease) -> bool {
+        let version = |object: &Option<ObjectVersion>| object.as_ref().map(|object| object.version().to_owned());
+        version(&self.object) == version(&lease.object)
+    }
+
+    /// Ends the job with its result. Needs the lease, and that no newer version of the object came since.
     pub fn complete(&mut self, lease: &Lease, completed: Completed, now: Timestamp) -> Transition {
-        if !self.is_held_by(lease) {
+        if !self.is_held_by(lease) || !self.is_current(lease) {
             return Transition::Unchanged;
         }
         self.finish(State::Completed(Box::new(completed)), now)
     }
 
-    /// Ends the job without a result. Needs the lease.
+    /// Ends the job without a result. Needs the lease, and that no newer version of the object came since.
     pub fn fail(&mut self, lease: &Lease, code: Code, message: &str, now: Timestamp) -> Transition {
-        if !self.is_held_by(lease) {
+        if !self.is_held_by(lease) || !self.is_current(lease) {
             return Transition::Unchanged;
         }
         self.finish(failed(code, message), now)
@@ -157,16 +190,50 @@ impl Job {
         self.moved(now)
     }
 
-    /// Gives up on a job whose last worker vanished: the lease is long gone and no attempt is left.
-    pub fn time_out(&mut self, now: Timestamp) -> Transition {
-        match self.state {
-            State::Processing { lease_until, .. }
-                if lease_until + LEASE_GRACE <= now && self.attempts >= MAX_ATTEMPTS =>
-            {
-                self.finish(failed(Code::TimedOut, "Processing took too long, several times."), now)
-            }
-            _ => Transition::Unchanged,
+    /// Gives up on a job whose last worker vanished: the lease is long gone and no attempt is left. `work_id` is the
+    /// work item by which it can be redriven.
+    pub fn time_out(&mut self, work_id: &str, now: Timestamp) -> Transition {
+        let spent = self.attempts.saturating_sub(self.attempts_before_redrive) >= MAX_ATTEMPTS;
+        if !(spent && matches!(self.state, State::Processing { .. }) && self.is_abandoned(now)) {
+            return Transition::Unchanged;
         }
+        self.work_id = Some(work_id.to_owned());
+        self.finish(failed(Code::TimedOut, "Processing took too long, several times."), now)
+    }
+
+    /// Gives up on a job whose newest work item lies in the dead-letter queue while nobody is at the job: whoever
+    /// received it last could not write down that it was the last time.
+    pub fn exhaust(&mut self, work_id: Option<&str>, now: Timestamp) -> Transition {
+        if self.is_final() || self.work_id.as_deref() != work_id || !self.is_abandoned(now) {
+            return Transition::Unchanged;
+        }
+        self.finish(failed(Code::RetriesExhausted, "Gave up after several attempts."), now)
+    }
+
+    /// Whether nobody is at the job, and nobody can still believe to be.
+    fn is_abandoned(&self, now: Timestamp) -> bool {
+        match self.state {
+            State::Processing { lease_until, .. } => lease_until + LEASE_GRACE <= now,
+            _ => true,
+        }
+    }
+
+    /// Starts a job anew that ran out of attempts or time, since somebody put its message back from the dead-letter
+    /// queue.
+    ///
+    /// That takes the very work item that the job failed with, sent anew since. A late copy was sent before; what
+    /// reconcile sent while the job failed is another work item. One without an id was sent by hand.
+    pub fn redrive(&mut self, delivery: &Delivery, now: Timestamp) -> Transition {
+        let may_go_on = matches!(self.state, State::Failed { error_code: Code::RetriesExhausted | Code::TimedOut, .. });
+        let is_its_own = delivery.work_id.is_none() || delivery.work_id == self.work_id;
+        if !(may_go_on && is_its_own && delivery.sent_at > self.updated_at) {
+            return Transition::Unchanged;
+        }
+        self.state = State::Pending;
+        self.attempts_before_redrive = self.attempts;
+        self.announced_at = None;
+        self.due_at = Some(now + REQUEUE_AFTER);
+        self.moved(now)
     }
 
     /// Nothing has arrived under the job's key: waits on, or gives up an hour after the URL expired.

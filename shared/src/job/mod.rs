@@ -8,12 +8,14 @@
 //! PENDING ──claim──▶ PROCESSING ──complete──▶ COMPLETED
 //!    │                  │  ▲ │ the lease ran out, or was released: claim again
 //!    │                  │  └─┘
-//!    └───────fail───────┴──────────────▶ FAILED
+//!    └───────fail───────┴──────────────▶ FAILED ──redrive──▶ PENDING
 //! ```
 
 mod id;
 mod life;
 mod result;
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use id::{InvalidJobId, JobId};
-pub use life::{Lease, Transition};
+pub use life::{Delivery, Lease, Transition};
 pub use result::{Classification, Derivative, Prediction, Source};
 
 use crate::error::Code;
@@ -84,6 +86,12 @@ pub struct Job {
     /// How often the job was claimed. Each claim's number is its fencing token.
     #[serde(default)]
     pub attempts: u32,
+    /// How many of these were made before the job was last redriven; they no longer count against [`MAX_ATTEMPTS`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts_before_redrive: u32,
+    /// The newest work item of the job that is known of, by the id in its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_id: Option<String>,
     /// When reconcile looks at the job; absent once nothing is left to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
@@ -161,15 +169,15 @@ impl ObjectVersion {
         self.version_id.as_deref().unwrap_or(&self.e_tag)
     }
 
-    /// Whether this version came after `other`, by their sequencers: padded on the right to one length, compared as
-    /// text, as S3 prescribes. Without both there is no saying, and news counts as newer.
+    /// Whether this is another version that came after `other`, by their sequencers: padded on the right to one length,
+    /// compared as text, as S3 prescribes. Without both there is no saying, and news counts as newer.
     pub fn is_newer_than(&self, other: &Self) -> bool {
         match (&self.sequencer, &other.sequencer) {
             (Some(mine), Some(theirs)) => {
                 let width = mine.len().max(theirs.len());
                 format!("{mine:0<width$}") > format!("{theirs:0<width$}")
             }
-            _ => self != other,
+            _ => self.version() != other.version(),
         }
     }
 }
@@ -206,6 +214,11 @@ impl std::str::FromStr for Status {
     fn from_str(text: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(())
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Job {

@@ -18,6 +18,8 @@ enum Event {
     Fail(u8),
     Release(u8),
     TimeOut,
+    Exhaust(u8),
+    Redrive(u8, u64),
     LookAgainLater,
     UploadMissing,
     Announced,
@@ -32,21 +34,32 @@ fn event() -> impl Strategy<Value = Event> {
         (0..3u8).prop_map(Event::Fail),
         (0..3u8).prop_map(Event::Release),
         Just(Event::TimeOut),
+        (0..3u8).prop_map(Event::Exhaust),
+        ((0..3u8), (0..4000u64)).prop_map(|(work, ago)| Event::Redrive(work, ago)),
         Just(Event::LookAgainLater),
         Just(Event::UploadMissing),
         Just(Event::Announced),
     ]
 }
 
-fn at(second: u64) -> Timestamp {
+pub(super) fn at(second: u64) -> Timestamp {
     Timestamp::from_micros(START) + Duration::from_secs(second)
 }
 
-fn slot() -> Job {
+pub(super) fn delivery(work_id: &str, sent_at: Timestamp) -> Delivery {
+    Delivery { work_id: Some(work_id.to_owned()), sent_at }
+}
+
+/// The lease of `owner`, who claimed the job as the first.
+fn first_lease(owner: &str, object: Option<ObjectVersion>) -> Lease {
+    Lease { owner: owner.into(), attempt: 1, object }
+}
+
+pub(super) fn slot() -> Job {
     Job::awaiting_upload(JobId::random(), "b", "uploads/x/a.jpg", at(300), at(0))
 }
 
-fn object(sequencer: u8) -> ObjectVersion {
+pub(super) fn object(sequencer: u8) -> ObjectVersion {
     ObjectVersion {
         e_tag: format!("e{sequencer}"),
         sequencer: Some(format!("0{sequencer}")),
@@ -54,7 +67,7 @@ fn object(sequencer: u8) -> ObjectVersion {
     }
 }
 
-fn result() -> Completed {
+pub(super) fn result() -> Completed {
     let source = Source {
         key: "uploads/x/a.jpg".into(),
         bytes: 1,
@@ -83,14 +96,16 @@ struct World {
 impl World {
     fn apply(&mut self, event: &Event, now: Timestamp) -> Transition {
         let lease_of = |worker: u8| {
-            self.leases[usize::from(worker)].clone().unwrap_or(Lease { owner: "nobody".into(), attempt: 0 })
+            let nobody = Lease { owner: "nobody".into(), attempt: 0, object: None };
+            self.leases[usize::from(worker)].clone().unwrap_or(nobody)
         };
         match *event {
             Event::Arrive(sequencer) => self.job.arrive(object(sequencer), now),
-            Event::Queued => self.job.queued(now),
+            Event::Queued => self.job.queued("work 0", now),
             Event::Claim(worker) => {
                 let owner = format!("{worker} at {now}");
-                let moved = self.job.claim(&owner, now + Duration::from_mins(1), now);
+                let delivery = delivery(&format!("work {worker}"), now);
+                let moved = self.job.claim(&owner, &delivery, now + Duration::from_mins(1), now);
                 if let Some(lease) = self.job.lease_of(&owner) {
                     self.leases[usize::from(worker)] = Some(lease);
                 }
@@ -99,7 +114,11 @@ impl World {
             Event::Complete(worker) => self.job.complete(&lease_of(worker), result(), now),
             Event::Fail(worker) => self.job.fail(&lease_of(worker), Code::CorruptImage, "no", now),
             Event::Release(worker) => self.job.release(&lease_of(worker), Duration::ZERO, now),
-            Event::TimeOut => self.job.time_out(now),
+            Event::TimeOut => self.job.time_out("work 0", now),
+            Event::Exhaust(work) => self.job.exhaust(Some(&format!("work {work}")), now),
+            Event::Redrive(work, ago) => {
+                self.job.redrive(&delivery(&format!("work {work}"), now - Duration::from_secs(ago)), now)
+            }
             Event::LookAgainLater => self.job.look_again_later(now),
             Event::UploadMissing => self.job.upload_is_missing(now),
             Event::Announced => self.job.announced(now),
@@ -122,13 +141,22 @@ proptest! {
                 prop_assert_eq!(&before, after, "{:?} says it changed nothing", event);
             }
             let step = (before.status(), after.status());
+            let redriven = matches!(event, Event::Redrive(..)) && moved == Transition::Changed;
             let legal = step.0 == step.1
                 || matches!(step, (Status::Pending, Status::Processing | Status::Failed))
-                || matches!(step, (Status::Processing, Status::Completed | Status::Failed));
+                || matches!(step, (Status::Processing, Status::Completed | Status::Failed))
+                || (redriven && step == (Status::Failed, Status::Pending));
             prop_assert!(legal, "{:?} went from {:?} to {:?}", event, step.0, step.1);
-            if before.is_final() {
+            if before.is_final() && !redriven {
                 prop_assert_eq!(&before.state, &after.state, "{:?} moved a final job", event);
                 prop_assert_eq!(before.attempts, after.attempts);
+            }
+            if redriven {
+                let code = match before.state {
+                    State::Failed { error_code, .. } => Some(error_code),
+                    _ => None,
+                };
+                prop_assert!(matches!(code, Some(Code::RetriesExhausted | Code::TimedOut)), "{:?} redriven", code);
             }
             // The fencing token only grows, and grows with every claim.
             let claimed = matches!(event, Event::Claim(_)) && moved == Transition::Changed;
@@ -173,27 +201,28 @@ fn an_older_sequencer_never_overrides_a_newer_one() {
 #[test]
 fn a_claim_waits_for_the_lease_to_end() {
     let mut job = slot();
-    assert_eq!(job.claim("a", at(60), at(0)), Transition::Changed);
-    assert_eq!(job.claim("b", at(119), at(59)), Transition::Unchanged);
-    assert_eq!(job.claim("a", at(119), at(59)), Transition::Unchanged, "the answer was lost: found granted");
-    assert_eq!(job.lease_of("a"), Some(Lease { owner: "a".into(), attempt: 1 }));
-    assert_eq!(job.claim("b", at(120), at(60)), Transition::Changed);
-    let stale = Lease { owner: "a".into(), attempt: 1 };
-    assert_eq!(job.complete(&stale, result(), at(61)), Transition::Unchanged);
+    let work = delivery("w", at(0));
+    assert_eq!(job.claim("a", &work, at(60), at(0)), Transition::Changed);
+    assert_eq!(job.claim("b", &work, at(119), at(59)), Transition::Unchanged);
+    assert_eq!(job.claim("a", &work, at(119), at(59)), Transition::Unchanged, "the answer was lost: found granted");
+    assert_eq!(job.lease_of("a"), Some(first_lease("a", None)));
+    assert_eq!(job.claim("b", &work, at(120), at(60)), Transition::Changed);
+    assert_eq!(job.complete(&first_lease("a", None), result(), at(61)), Transition::Unchanged);
 }
 
 #[test]
-fn a_released_job_is_claimed_at_once_and_takes_the_newest_object() {
+fn a_photo_replaced_while_it_is_processed_does_not_end_the_job() {
     let mut job = slot();
+    let work = delivery("w", at(1));
     let _ = job.arrive(object(1), at(1));
-    let _ = job.claim("a", at(60), at(2));
+    let _ = job.claim("a", &work, at(60), at(2));
     assert_eq!(job.arrive(object(2), at(3)), Transition::Changed);
-    assert_eq!(
-        job.release(&Lease { owner: "a".into(), attempt: 1 }, Duration::from_secs(5), at(4)),
-        Transition::Changed
-    );
+    let lease = first_lease("a", Some(object(1)));
+    assert_eq!(job.complete(&lease, result(), at(4)), Transition::Unchanged);
+    assert_eq!(job.fail(&lease, Code::CorruptImage, "no", at(4)), Transition::Unchanged);
+    assert_eq!(job.release(&lease, Duration::from_secs(5), at(4)), Transition::Changed);
     assert_eq!((job.status(), job.due_at), (Status::Processing, Some(at(9) + REQUEUE_AFTER)));
-    assert_eq!(job.claim("b", at(70), at(9)), Transition::Changed);
+    assert_eq!(job.claim("b", &work, at(70), at(9)), Transition::Changed);
     assert_eq!((job.attempts, job.object), (2, Some(object(2))));
 }
 
@@ -213,13 +242,48 @@ fn a_vanished_worker_costs_an_attempt_and_the_fifth_ends_the_job() {
     let mut job = slot();
     for attempt in 1..=MAX_ATTEMPTS {
         let start = u64::from(attempt) * 1000;
-        assert_eq!(job.claim(&attempt.to_string(), at(start + 60), at(start)), Transition::Changed);
-        assert_eq!(job.queued(at(start + 59)), Transition::Unchanged, "somebody is at it");
-        assert_eq!(job.time_out(at(start + 69)), Transition::Unchanged, "the lease is not long gone");
+        let work = delivery("w", at(start));
+        assert_eq!(job.claim(&attempt.to_string(), &work, at(start + 60), at(start)), Transition::Changed);
+        assert_eq!(job.queued("w", at(start + 59)), Transition::Unchanged, "somebody is at it");
+        assert_eq!(job.time_out("e", at(start + 69)), Transition::Unchanged, "the lease is not long gone");
         let last = attempt == MAX_ATTEMPTS;
-        assert_eq!(job.time_out(at(start + 70)) == Transition::Changed, last);
+        assert_eq!(job.time_out("e", at(start + 70)) == Transition::Changed, last);
     }
     assert!(matches!(job.state, State::Failed { error_code: Code::TimedOut, .. }));
+}
+
+#[test]
+fn a_redrive_takes_the_message_that_the_job_failed_with_sent_anew() {
+    let mut job = slot();
+    let _ = job.claim("a", &delivery("w", at(1)), at(60), at(2));
+    let _ = job.fail(&first_lease("a", None), Code::RetriesExhausted, "no", at(3));
+    let failed = job.clone();
+    assert_eq!(job.redrive(&delivery("w", at(1)), at(9)), Transition::Unchanged, "a late copy");
+    assert_eq!(job.redrive(&delivery("x", at(8)), at(9)), Transition::Unchanged, "queued while the job failed");
+    assert_eq!(job, failed);
+    assert_eq!(job.redrive(&delivery("w", at(8)), at(9)), Transition::Changed);
+    assert_eq!((job.status(), job.attempts), (Status::Pending, 1));
+    let mut by_hand = failed.clone();
+    assert_eq!(by_hand.redrive(&Delivery { work_id: None, sent_at: at(8) }, at(9)), Transition::Changed);
+
+    let _ = job.claim("b", &delivery("w", at(8)), at(70), at(10));
+    assert_eq!(job.attempts, 2);
+    let lease = job.lease_of("b").unwrap();
+    let _ = job.fail(&lease, Code::CorruptImage, "no", at(11));
+    assert_eq!(job.redrive(&delivery("w", at(20)), at(21)), Transition::Unchanged, "a bad photo stays bad");
+}
+
+#[test]
+fn a_dead_letter_ends_the_job_it_is_the_newest_work_item_of_once_nobody_is_at_it() {
+    let mut job = slot();
+    let _ = job.arrive(object(1), at(1));
+    let _ = job.queued("old", at(1));
+    let _ = job.queued("new", at(2));
+    assert_eq!(job.exhaust(Some("old"), at(3)), Transition::Unchanged);
+    let _ = job.claim("a", &delivery("new", at(2)), at(60), at(4));
+    assert_eq!(job.exhaust(Some("new"), at(69)), Transition::Unchanged, "somebody may be at it");
+    assert_eq!(job.exhaust(Some("new"), at(70)), Transition::Changed);
+    assert!(matches!(job.state, State::Failed { error_code: Code::RetriesExhausted, .. }));
 }
 
 #[test]
@@ -229,8 +293,8 @@ fn the_stored_row_is_this() {
     job.filename = Some("a.jpg".into());
     job.expires_at = 1_792_592_000;
     let _ = job.arrive(object(1), at(1));
-    let _ = job.claim("worker", at(60), at(2));
+    let _ = job.claim("worker", &delivery("work", at(1)), at(60), at(2));
     insta::assert_json_snapshot!("processing", job);
-    let _ = job.complete(&Lease { owner: "worker".into(), attempt: 1 }, result(), at(3));
+    let _ = job.complete(&first_lease("worker", Some(object(1))), result(), at(3));
     insta::assert_json_snapshot!("completed", job);
 }

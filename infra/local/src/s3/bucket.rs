@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use s3s::dto::{Bucket, ListBucketsInput, ListBucketsOutput, Owner};
 
@@ -10,6 +9,7 @@ use super::REGION;
 use super::error::Error;
 use super::object::timestamp;
 use super::store::Store;
+use crate::wall_clock;
 
 impl Store {
     /// Makes a bucket, unless it is there already.
@@ -22,7 +22,7 @@ impl Store {
             store
                 .database()
                 .prepare_cached("INSERT OR IGNORE INTO bucket (name, created_at) VALUES (?1, ?2)")?
-                .execute(params![name, Utc::now().timestamp_millis()])?;
+                .execute(params![name, wall_clock::now_millis()])?;
             Ok(())
         })
         .await

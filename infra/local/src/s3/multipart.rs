@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use s3s::S3Request;
 use s3s::dto::{
@@ -21,6 +20,7 @@ use super::content::Content;
 use super::error::Error;
 use super::object::read_checksum;
 use super::store::Store;
+use crate::wall_clock;
 
 /// Parts are numbered from 1 to this, as S3 has it.
 const MAX_PART_NUMBER: i32 = 10_000;
@@ -118,7 +118,7 @@ pub(crate) async fn create(
                         upload.id,
                         upload.bucket,
                         upload.key,
-                        Utc::now().timestamp_millis(),
+                        wall_clock::now_millis(),
                         serde_json::to_string(&attributes)?,
                         algorithm.map(Algorithm::name),
                         composite,
@@ -198,7 +198,7 @@ pub(crate) async fn upload_part(
 
 /// Adds a part or replaces the one of its number, and says when. The upload may be gone by now, completed or aborted.
 pub(crate) fn add_part(store: &Store, upload: &UploadId, number: i32, content: Content) -> Result<i64, Error> {
-    let now = Utc::now().timestamp_millis();
+    let now = wall_clock::now_millis();
     let checksum = content.checksum.as_ref().map(serde_json::to_string).transpose()?;
     let replaced: Option<String> = store.transaction(|transaction| {
         Upload::find(transaction, upload)?;

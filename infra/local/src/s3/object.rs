@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::time::{Duration, UNIX_EPOCH};
 
-use chrono::Utc;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use s3s::dto::Timestamp;
 
@@ -17,6 +16,7 @@ use super::content::Content;
 use super::error::Error;
 use super::event::{Cause, Created, RequestId};
 use super::store::Store;
+use crate::wall_clock;
 
 /// The row of an object.
 #[derive(Debug, Clone, Default)]
@@ -119,7 +119,7 @@ pub(crate) fn publish(store: &Store, transaction: &Transaction<'_>, new: &NewObj
     let current = Object::find(transaction, new.bucket, new.key)?;
     new.conditions.allow_write(current.as_ref())?;
 
-    let at = Utc::now();
+    let at = wall_clock::now();
     let checksum = new.checksum.map(serde_json::to_string).transpose()?;
     transaction
         .prepare_cached(

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::error::Error;
 use super::event::Created;
 use super::store::Store;
+use crate::wall_clock;
 
 /// An event that is due.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +37,7 @@ impl Store {
             let database = store.database();
             let mut due = database
                 .prepare_cached("SELECT id, attempts, body FROM outbox WHERE due_at <= ?1 ORDER BY id LIMIT ?2")?;
-            let mut rows = due.query(params![Utc::now().timestamp_millis(), limit])?;
+            let mut rows = due.query(params![wall_clock::now_millis(), limit])?;
             let mut events = Vec::new();
             while let Some(row) = rows.next()? {
                 let body: String = row.get(2)?;

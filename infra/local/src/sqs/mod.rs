@@ -40,6 +40,7 @@ pub(crate) use message::Message;
 pub(crate) use store::arn;
 
 use crate::sqlite::OpenError;
+use crate::wall_clock::now_millis as now;
 
 /// Media type of requests and answers.
 const JSON: &str = "application/x-amz-json-1.0";
@@ -193,9 +194,4 @@ impl Sqs {
         });
         done.await.unwrap_or_else(|error| Err(error.into()))
     }
-}
-
-/// Milliseconds since 1970.
-fn now() -> i64 {
-    chrono::Utc::now().timestamp_millis()
 }

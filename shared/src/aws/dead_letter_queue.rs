@@ -1,0 +1,103 @@
+//! The dead-letter queue: messages that were received as often as may be, kept as evidence until somebody redrives them.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message};
+
+use super::failure;
+use super::work_queue::attributes;
+use crate::error::Failure;
+use crate::message::{WORK_ID_ATTRIBUTE, WorkItem};
+
+/// How long messages stay hidden while they are looked at, in seconds; afterwards they are shown again at once.
+const LOOK_SECONDS: i32 = 30;
+
+/// Most messages in one request: an SQS limit.
+const MAX_BATCH: i32 = 10;
+
+/// The dead-letter queue of a queue of work items.
+#[derive(Clone, Debug)]
+pub struct DeadLetterQueue {
+    client: Client,
+    url: String,
+}
+
+/// A message in the dead-letter queue.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// What it asked for; `None` if it is no work item.
+    pub item: Option<WorkItem>,
+    /// The id of its work item.
+    pub work_id: Option<String>,
+    receipt_handle: String,
+}
+
+impl DeadLetterQueue {
+    pub(super) fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Takes at most ten messages for a look. Whoever looks either removes them or puts them back.
+    pub async fn look(&self) -> Result<Vec<DeadLetter>, Failure> {
+        let answer = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(MAX_BATCH)
+            .visibility_timeout(LOOK_SECONDS)
+            .wait_time_seconds(0)
+            .message_attribute_names(WORK_ID_ATTRIBUTE)
+            .send()
+            .await
+            .map_err(failure)?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(DeadLetter::of).collect())
+    }
+
+    /// Shows messages again that were taken for a look.
+    pub async fn put_back(&self, letters: &[DeadLetter]) -> Result<(), Failure> {
+        for batch in letters.chunks(MAX_BATCH as usize) {
+            let entries = batch.iter().enumerate().map(|(index, letter)| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(&letter.receipt_handle)
+                    .visibility_timeout(0)
+                    .build()
+                    .map_err(Failure::permanent)
+            });
+            let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+            let request = self.client.change_message_visibility_batch().queue_url(&self.url);
+            request.set_entries(Some(entries)).send().await.map_err(failure)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a message that was taken for a look.
+    pub async fn remove(&self, letter: &DeadLetter) -> Result<(), Failure> {
+        let request = self.client.delete_message().queue_url(&self.url).receipt_handle(&letter.receipt_handle);
+        request.send().await.map_err(failure)?;
+        Ok(())
+    }
+
+    /// Lays down a work item as evidence of a job that was given up.
+    pub async fn send(&self, item: &WorkItem, work_id: &str) -> Result<(), Failure> {
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(serde_json::to_string(item).map_err(Failure::permanent)?)
+            .set_message_attributes(Some(attributes(item, work_id)?))
+            .send()
+            .await
+            .map_err(failure)?;
+        Ok(())
+    }
+}
+
+impl DeadLetter {
+    fn of(message: Message) -> Self {
+        let attribute = message.message_attributes.as_ref().and_then(|attributes| attributes.get(WORK_ID_ATTRIBUTE));
+        Self {
+            item: message.body.as_deref().and_then(|body| serde_json::from_str(body).ok()),
+            work_id: attribute.and_then(|attribute| attribute.string_value.clone()),
+            receipt_handle: message.receipt_handle.unwrap_or_default(),
+        }
+    }
+}
