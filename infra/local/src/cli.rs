@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Darkroom on this machine: the HTTP API, the web page, and S3, DynamoDB, SQS and SNS in one process.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "darkroom", version)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Folder that keeps photos, jobs and messages from one start to the next.
     #[arg(long, value_name = "FOLDER", default_value = ".darkroom")]
     pub(crate) data_dir: PathBuf,
@@ -22,8 +25,15 @@ pub(crate) struct Options {
     pub(crate) api_addr: SocketAddr,
 
     /// Address of the AWS endpoint; port 0 takes any free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566", value_parser = loopback)]
+    #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:4566", value_parser = loopback)]
     pub(crate) aws_addr: SocketAddr,
+}
+
+/// What to do with a Darkroom that runs already.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start jobs anew that ran out of attempts or time: put what is in the dead-letter queue back to work.
+    Redrive,
 }
 
 /// An address that only this machine reaches: what listens there trusts whoever comes.

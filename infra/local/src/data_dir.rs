@@ -32,7 +32,12 @@ impl DataDir {
 
     /// A new folder among the system's temporary files, removed again in the end.
     pub(crate) fn ephemeral() -> Result<Self, DataDirError> {
-        Self::lock(std::env::temp_dir().join(format!("darkroom-{}", Uuid::new_v4())), true)
+        Self::ephemeral_in(&std::env::temp_dir())
+    }
+
+    /// A new folder in `parent`, removed again in the end.
+    pub(crate) fn ephemeral_in(parent: &Path) -> Result<Self, DataDirError> {
+        Self::lock(parent.join(format!("darkroom-{}", Uuid::new_v4())), true)
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -87,23 +87,26 @@ impl Functions {
     /// Runs `function` on `event` and waits for its answer, at most its timeout.
     pub(crate) async fn invoke(&self, function: Function, event: Value) -> Result<Value, FunctionError> {
         let timeout = function.timeout();
-        let deadline = (self.ambient.now() + timeout).epoch_millis();
-        let mut context = Context::default();
-        context.request_id = self.ambient.uuid().to_string();
-        context.deadline = u64::try_from(deadline).unwrap_or_default();
-        let answer = async {
-            match function {
-                Function::RequestUpload => http(event, context, |request| self.request_upload.handle(request)).await,
-                Function::JobStatus => http(event, context, |request| self.job_status.handle(request)).await,
-                Function::Dispatcher => self.dispatcher.handle(LambdaEvent::new(event, context)).await,
-                Function::Worker => self.worker.handle(LambdaEvent::new(event, context)).await,
-            }
-        };
         // A panic ends a Lambda's process and no other; here it must not end whoever invokes.
-        match tokio::time::timeout(timeout, AssertUnwindSafe(answer).catch_unwind()).await {
+        let answer = AssertUnwindSafe(self.call(function, event)).catch_unwind();
+        match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(answer)) => answer.map_err(FunctionError::Failed),
             Ok(Err(_)) => Err(FunctionError::Panicked),
             Err(_) => Err(FunctionError::TimedOut(timeout)),
+        }
+    }
+
+    /// Runs `function` on `event`, which is told of its timeout but not held to it.
+    pub(crate) async fn call(&self, function: Function, event: Value) -> Result<Value, Error> {
+        let deadline = (self.ambient.now() + function.timeout()).epoch_millis();
+        let mut context = Context::default();
+        context.request_id = self.ambient.uuid().to_string();
+        context.deadline = u64::try_from(deadline).unwrap_or_default();
+        match function {
+            Function::RequestUpload => http(event, context, |request| self.request_upload.handle(request)).await,
+            Function::JobStatus => http(event, context, |request| self.job_status.handle(request)).await,
+            Function::Dispatcher => self.dispatcher.handle(LambdaEvent::new(event, context)).await,
+            Function::Worker => self.worker.handle(LambdaEvent::new(event, context)).await,
         }
     }
 }

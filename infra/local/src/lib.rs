@@ -14,8 +14,10 @@ mod gateway;
 mod host;
 mod notifier;
 mod queue_mapping;
+mod redrive;
 mod s3;
 mod server;
+pub mod simulation;
 mod sns;
 mod sqlite;
 mod sqs;
@@ -32,7 +34,7 @@ use std::time::Instant;
 use clap::Parser as _;
 
 use banner::Banner;
-use cli::Options;
+use cli::{Command, Options};
 use data_dir::DataDir;
 use functions::Functions;
 use shared::ambient::Ambient;
@@ -65,6 +67,13 @@ pub fn run_from_command_line() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+    match options.command {
+        Some(Command::Redrive) => redrive::run(options.aws_addr).await,
+        None => serve(options).await,
+    }
+}
+
+async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let started = Instant::now();
     let data_dir = if options.ephemeral { DataDir::ephemeral()? } else { DataDir::open(options.data_dir)? };
     let (api_listener, api) = server::listen(options.api_addr, "--api-addr").await?;

@@ -64,7 +64,7 @@ fn batch_size(backlog: u32, pollers: u32) -> u32 {
 }
 
 /// The event that Lambda makes of a batch.
-fn event(messages: &[Message]) -> Value {
+pub(crate) fn event(messages: &[Message]) -> Value {
     let records: Vec<Value> = messages
         .iter()
         .map(|message| {
@@ -113,7 +113,7 @@ struct Failure {
 }
 
 /// Receipt handles of the messages that `answer` does not report as failed; none if it makes no sense.
-fn succeeded(messages: Vec<Message>, answer: &Value) -> Vec<String> {
+pub(crate) fn succeeded(messages: Vec<Message>, answer: &Value) -> Vec<String> {
     // A function without anything to say answers null.
     let failures = match Option::<Failures>::deserialize(answer) {
         Ok(failures) => failures.and_then(|failures| failures.batch_item_failures).unwrap_or_default(),

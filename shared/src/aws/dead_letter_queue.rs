@@ -1,7 +1,7 @@
 //! The dead-letter queue: messages that were received as often as may be, kept as evidence until somebody redrives them.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message};
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, QueueAttributeName};
 
 use super::failure;
 use super::work_queue::attributes;
@@ -17,8 +17,10 @@ const MAX_BATCH: i32 = 10;
 /// The dead-letter queue of a queue of work items.
 #[derive(Clone, Debug)]
 pub struct DeadLetterQueue {
-    client: Client,
-    url: String,
+    pub(super) client: Client,
+    pub(super) url: String,
+    pub(super) arn: String,
+    pub(super) work_queue_arn: String,
 }
 
 /// A message in the dead-letter queue.
@@ -32,10 +34,6 @@ pub struct DeadLetter {
 }
 
 impl DeadLetterQueue {
-    pub(super) fn new(client: Client, url: String) -> Self {
-        Self { client, url }
-    }
-
     /// Takes at most ten messages for a look. Whoever looks either removes them or puts them back.
     pub async fn look(&self) -> Result<Vec<DeadLetter>, Failure> {
         let answer = self
@@ -75,6 +73,25 @@ impl DeadLetterQueue {
         let request = self.client.delete_message().queue_url(&self.url).receipt_handle(&letter.receipt_handle);
         request.send().await.map_err(failure)?;
         Ok(())
+    }
+
+    /// Starts to put every message into the work queue, where it starts its job anew.
+    pub async fn redrive(&self) -> Result<(), Failure> {
+        // Named, since SQS does not know where evidence that was laid down came from.
+        let request = self.client.start_message_move_task().source_arn(&self.arn).destination_arn(&self.work_queue_arn);
+        request.send().await.map_err(failure)?;
+        Ok(())
+    }
+
+    /// How many messages are in the queue, about.
+    pub async fn depth(&self) -> Result<u64, Failure> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
+        let attributes = request.send().await.map_err(failure)?.attributes.unwrap_or_default();
+        Ok(names.iter().filter_map(|name| attributes.get(name)?.parse::<u64>().ok()).sum())
     }
 
     /// Lays down a work item as evidence of a job that was given up.

@@ -91,14 +91,19 @@ impl WorkQueue {
         struct RedrivePolicy {
             dead_letter_target_arn: String,
         }
-        let name = QueueAttributeName::RedrivePolicy;
-        let request = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone());
+        let names = [QueueAttributeName::RedrivePolicy, QueueAttributeName::QueueArn];
+        let request = self.client.get_queue_attributes().queue_url(&self.url).set_attribute_names(Some(names.to_vec()));
         let attributes = request.send().await.map_err(failure)?.attributes.unwrap_or_default();
-        let Some(policy) = attributes.get(&name) else { return Ok(None) };
+        let [Some(policy), Some(arn)] = names.map(|name| attributes.get(&name)) else { return Ok(None) };
         let RedrivePolicy { dead_letter_target_arn } = serde_json::from_str(policy).map_err(Failure::permanent)?;
-        let target = dead_letter_target_arn.rsplit(':').next().unwrap_or_default();
-        let answer = self.client.get_queue_url().queue_name(target).send().await.map_err(failure)?;
-        Ok(answer.queue_url.map(|url| DeadLetterQueue::new(self.client.clone(), url)))
+        let name = dead_letter_target_arn.rsplit(':').next().unwrap_or_default();
+        let answer = self.client.get_queue_url().queue_name(name).send().await.map_err(failure)?;
+        Ok(answer.queue_url.map(|url| DeadLetterQueue {
+            client: self.client.clone(),
+            url,
+            arn: dead_letter_target_arn,
+            work_queue_arn: arn.clone(),
+        }))
     }
 
     /// Lets a message that was received reappear in `seconds` instead of at the end of its visibility timeout.

@@ -1,7 +1,8 @@
 //! Moving messages between queues: to the dead-letter queue when they were received too often, and back by a message
 //! move task.
 //!
-//! A move task is done within its own request, whatever rate it asks for, so there is none to cancel.
+//! A move task is done within its own request, whatever rate it asks for, so there is none to cancel. It moves messages
+//! in flight too: AWS goes on until the queue is empty, and comes to them once they are visible again.
 
 use rusqlite::{Transaction, params};
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ pub(super) fn to_dead_letter_queue(
     Ok(())
 }
 
-/// Moves every visible message of a dead-letter queue to `destination`, or back to where each came from. To their new
+/// Moves every message of a dead-letter queue to `destination`, or back to where each came from. To their new
 /// queue they are new messages, as on AWS.
 pub(super) fn start_move_task(
     tx: &Transaction<'_>,
@@ -62,8 +63,8 @@ pub(super) fn start_move_task(
     }
 
     let waiting: Vec<(i64, Option<String>)> = tx
-        .prepare_cached("SELECT id, dead_letter_source FROM message WHERE queue = ?1 AND visible_at <= ?2")?
-        .query_map(params![source.name, now], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .prepare_cached("SELECT id, dead_letter_source FROM message WHERE queue = ?1")?
+        .query_map(params![source.name], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let mut moved = 0_u32;
     for (id, came_from) in &waiting {
