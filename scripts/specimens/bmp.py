@@ -75,14 +75,14 @@ def rle_bomb():
     return bmp(SIDE, SIDE, 8, b"\0\1", RLE8, PALETTE)
 
 
-@specimen("rle-jumps.bmp", "4 MB of jumps to the right", COMPLETED, CORRUPT, TOO_LARGE, size=(64, 64))
+@specimen("rle-jumps.bmp", "2 MB of jumps to the right", COMPLETED, CORRUPT, TOO_LARGE, size=(64, 64))
 def rle_jumps():
-    return bmp(64, 64, 8, b"\0\2\xff\0" * 1_000_000 + b"\0\1", RLE8, PALETTE)
+    return bmp(64, 64, 8, b"\0\2\xff\0" * 500_000 + b"\0\1", RLE8, PALETTE)
 
 
 @specimen("rle-overrun.bmp", "runs far beyond the last row", COMPLETED, CORRUPT, size=(64, 64))
 def rle_overrun():
-    return bmp(64, 64, 4, b"\xff\x11" * 1_000_000 + b"\0\1", RLE4, bytes(64))
+    return bmp(64, 64, 4, b"\xff\x11" * 500_000 + b"\0\1", RLE4, bytes(64))
 
 
 @specimen("hollow-100mp.bmp", "claims 100 megapixels and holds none", CORRUPT, TOO_LARGE)
@@ -129,6 +129,6 @@ def profile():
     return head + struct.pack("<I", 124) + data[18:54] + v5 + data[54:] + PLANTED
 
 
-@specimen("noise.bmp", "23 MB of noise", COMPLETED, TOO_LARGE, size=(2800, 2800))
+@specimen("noise.bmp", "8 MB of noise", COMPLETED, TOO_LARGE, size=(1600, 1600))
 def noisy():
-    return bmp(2800, 2800, 24, noise(2800 * 2800 * 3))
+    return bmp(1600, 1600, 24, noise(1600 * 1600 * 3))

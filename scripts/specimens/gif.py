@@ -83,12 +83,12 @@ def jar():
     return photo() + b"PK\3\4META-INF/MANIFEST.MF" + PLANTED
 
 
-@specimen("comments.gif", "4 MB of comments, and GPS in XMP", COMPLETED, size=(160, 120))
+@specimen("comments.gif", "2 MB of comments, and GPS in XMP", COMPLETED, size=(160, 120))
 def comments():
     xmp = b"!\xff\x0bXMP DataXMP" + blocks(PLANTED)
     data = photo()
     start = 13 + 3 * (2 << (data[10] & 7))
-    return data[:start] + xmp + comment(PLANTED * 20_000) * 10 + data[start:]
+    return data[:start] + xmp + comment(PLANTED * 10_000) * 10 + data[start:]
 
 
 @specimen("65535x1.gif", "very wide", COMPLETED, size=(65_535, 1))
@@ -137,9 +137,9 @@ def many_frames():
     return screen(64, 64) + frame(64, 64, zeros(4096)) * 50_000 + END
 
 
-@specimen("endless-comment.gif", "a comment of 4 MB that never ends", CORRUPT)
+@specimen("endless-comment.gif", "a comment of 2 MB that never ends", CORRUPT)
 def endless_comment():
-    return screen(64, 64) + b"!\xfe" + (b"\xff" + PLANTED.ljust(255)) * 16_000
+    return screen(64, 64) + b"!\xfe" + (b"\xff" + PLANTED.ljust(255)) * 8_000
 
 
 @specimen("endless-extensions.gif", "1,000,000 empty extensions and no frame", CORRUPT)

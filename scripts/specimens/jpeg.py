@@ -244,6 +244,14 @@ def many_restarts():
     return head + scan([1]) + b"".join(bytes([0x3F, 0xFF, 0xD0 + n % 8]) for n in range(62_499)) + b"\x3f" + EOI
 
 
+@specimen("restarts-100mp.jpg", "100 megapixels, a restart marker after each of 1,562,500 blocks", COMPLETED, TOO_LARGE,
+          size=(SIDE, SIDE))
+def restarts_of_full_size():
+    head, _, _ = flat(SIDE, SIDE, GREY, segment(0xDD, b"\0\1")).partition(scan([1]))
+    eight = b"".join(bytes([0x3F, 0xFF, 0xD0 + n]) for n in range(8))
+    return head + scan([1]) + (eight * (1250 * 1250 // 8 + 1))[: 3 * (1250 * 1250 - 1)] + b"\x3f" + EOI
+
+
 @specimen("arithmetic.jpg", "arithmetic coding", UNSUPPORTED)
 def arithmetic():
     return SOI + quantization() + frame(64, 64, 0xC9) + scan([1, 2, 3]) + noise(99) + EOI
@@ -334,9 +342,22 @@ def mpo():
     return encoded(picture(), "MPO", save_all=True, append_images=[second], comment=PLANTED)
 
 
-@specimen("noise.jpg", "noise at the highest quality: the most bits a pixel", COMPLETED, TOO_LARGE, size=(1600, 1600))
+@specimen("noise.jpg", "noise at the highest quality: the most bits a pixel", COMPLETED, TOO_LARGE, size=(1200, 1200))
 def noisy():
-    return encoded(Image.frombytes("RGB", (1600, 1600), noise(1600 * 1600 * 3)), "JPEG", quality=100, subsampling=0)
+    return encoded(Image.frombytes("RGB", (1200, 1200), noise(1200 * 1200 * 3)), "JPEG", quality=100, subsampling=0)
+
+
+@specimen("noise-100mp.jpg", "100 megapixels of noise, each strip of 16 rows the same", COMPLETED, TOO_LARGE,
+          size=(SIDE, SIDE))
+def noisy_of_full_size():
+    image = Image.frombytes("RGB", (SIDE, 16), noise(SIDE * 16 * 3))
+    strip = encoded(image, "JPEG", quality=10)
+    start = strip.index(b"\xff\xda")
+    pixels = start + 2 + int.from_bytes(strip[start + 2 : start + 4], "big")
+    # As many units to an interval as stand side by side; the markers in between count from 0 to 7.
+    rows = (strip[pixels:-2] + bytes([0xFF, 0xD0 + n % 8]) for n in range(SIDE // 16))
+    head = strip[:start].replace(struct.pack(">HH", 16, SIDE), struct.pack(">HH", SIDE, SIDE))
+    return head + segment(0xDD, struct.pack(">H", SIDE // 16)) + strip[start:pixels] + b"".join(rows)[:-2] + EOI
 
 
 @specimen("noise-progressive.jpg", "noise, progressive", COMPLETED, TOO_LARGE, size=(1600, 1600))

@@ -7,7 +7,8 @@ import zlib
 
 from PIL import Image, PngImagePlugin
 
-from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, catalogue, deflated, encoded, half, noise, picture
+from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, Bits, catalogue, deflated, encoded, half, noise
+from . import picture
 from .tiff import ORIENTATION, tiff
 
 specimen = catalogue("PNG")
@@ -155,6 +156,11 @@ def very_high():
     return flat(1, SIDE * SIDE)
 
 
+@specimen("100000000x1.png", "100 megapixels in one row", COMPLETED, TOO_LARGE, size=(SIDE * SIDE, 1))
+def very_wide():
+    return flat(SIDE * SIDE, 1)
+
+
 @specimen("metadata.png", "EXIF, XMP, a profile, a comment, the time, and a tail", COMPLETED, size=(160, 120))
 def metadata():
     info = PngImagePlugin.PngInfo()
@@ -273,6 +279,48 @@ def zip_as_well():
     return buffer.getvalue()
 
 
-@specimen("noise.png", "8 MB of noise, stored", COMPLETED, TOO_LARGE, size=(1600, 1600))
+@specimen("filtered-noise-100mp.png", "2 MB that become 300 MB of noise: each row is the same, and added to the last",
+          COMPLETED, TOO_LARGE, size=(SIDE, SIDE))
+def filtered_noise():
+    row = b"\4" + noise(SIDE * 3)
+    stream = zlib.compressobj(9)
+    first = stream.compress(row) + stream.flush(zlib.Z_SYNC_FLUSH)
+    again = stream.compress(row) + stream.flush(zlib.Z_SYNC_FLUSH)
+    checksum = 1
+    for _ in range(SIDE):
+        checksum = zlib.adler32(row, checksum)
+    data = first + again * (SIDE - 1) + b"\3\0" + checksum.to_bytes(4, "big")
+    return header(SIDE, SIDE) + chunk(b"IDAT", data) + END
+
+
+@specimen("tables.png", "8 MB of deflate's tables, and nothing compressed by them", CORRUPT)
+def deflate_tables():
+    bits = Bits()
+    for _ in range(8):  # Eight blocks end where a byte does.
+        bits.put(0b100, 3)  # One more will follow; tables of its own.
+        bits.put(29, 5)
+        bits.put(29, 5)
+        bits.put(15, 4)
+        # The code for code lengths, in deflate's order: 16 ('repeat'), 8 and 9 of two bits, 4 and 5 of three.
+        for symbol in (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15):
+            bits.put({16: 2, 8: 2, 9: 2, 4: 3, 5: 3}.get(symbol, 0), 3)
+        # 226 letters of eight bits and 60 of nine, 2 distances of four bits and 28 of five.
+        for code, width, count in ((0b00, 2, 226), (0b10, 2, 60), (0b011, 3, 2), (0b111, 3, 28)):
+            bits.put(code, width)
+            count -= 1
+            while count >= 3:
+                run = min(count, 6) if count not in (7, 8) else 4
+                bits.put(0b01, 2)
+                bits.put(run - 3, 2)
+                count -= run
+            for _ in range(count):
+                bits.put(code, width)
+        # 'End of block' is the 31st letter of nine bits: 226 · 2 + 30, written from its highest bit.
+        bits.put(int(f"{226 * 2 + 30:09b}"[::-1], 2), 9)
+    blocks = bits.finish()
+    return header(64, 64) + chunk(b"IDAT", b"\x78\x9c" + blocks * (8 * MIB // len(blocks))) + END
+
+
+@specimen("noise.png", "4 MB of noise, stored", COMPLETED, TOO_LARGE, size=(1200, 1200))
 def noisy():
-    return encoded(Image.frombytes("RGB", (1600, 1600), noise(1600 * 1600 * 3)), "PNG", compress_level=0)
+    return encoded(Image.frombytes("RGB", (1200, 1200), noise(1200 * 1200 * 3)), "PNG", compress_level=0)

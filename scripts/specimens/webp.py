@@ -32,18 +32,26 @@ def canvas(width, height, flags=0):
 def pixels(bits):
     """A lossless picture of one colour: five codes with a single symbol each, which needs no bits to be written."""
     bits.put(0, 3)  # No transform, no colour cache, no meta codes.
-    for _ in range(5):
-        bits.put(0b0001, 4)  # A simple code, of one symbol, which is 0.
+    one_symbol_codes(bits)
     return bits.finish()
 
 
-def lossless(width, height):
+def one_symbol_codes(bits):
+    for _ in range(5):
+        bits.put(0b0001, 4)  # A simple code, of one symbol, which is 0.
+
+
+def lossless_header(width, height):
     bits = Bits()
     bits.put(0x2F, 8)
     bits.put(width - 1, 14)
     bits.put(height - 1, 14)
     bits.put(0, 4)  # No alpha, version 0.
-    return chunk(b"VP8L", pixels(bits))
+    return bits
+
+
+def lossless(width, height):
+    return chunk(b"VP8L", pixels(lossless_header(width, height)))
 
 
 def lossy(size=(160, 120)):
@@ -176,14 +184,48 @@ def exif_cycle():
     return file(canvas(160, 120, EXIF), lossy(), chunk(b"EXIF", exif))
 
 
-@specimen("full-profile.webp", "a colour profile of 4 MB", COMPLETED, size=(160, 120))
+@specimen("full-profile.webp", "a colour profile of 2 MB", COMPLETED, size=(160, 120))
 def full_profile():
-    return file(canvas(160, 120, PROFILE), chunk(b"ICCP", PLANTED * (4 * MIB // len(PLANTED))), lossy())
+    return file(canvas(160, 120, PROFILE), chunk(b"ICCP", PLANTED * (2 * MIB // len(PLANTED))), lossy())
 
 
 @specimen("lossless-nonsense.webp", "lossless noise", CORRUPT)
 def nonsense():
     return file(chunk(b"VP8L", lossless(64, 64)[8:13] + noise(4096)))
+
+
+@specimen("transforms-100mp.webp", "100 megapixels of one colour, with every transform that needs no data", COMPLETED,
+          TOO_LARGE, size=(SIDE, SIDE))
+def transforms():
+    bits = lossless_header(SIDE, SIDE)
+    for kind in (0, 1, 2):
+        bits.put(1 | kind << 1, 3)
+        if kind < 2:
+            # Prediction and colour transform: one set of parameters for each 512², all the same.
+            bits.put(7, 3)
+            bits.put(0, 1)
+            one_symbol_codes(bits)
+    return file(chunk(b"VP8L", pixels(bits)))
+
+
+@specimen("65536-codes.webp", "16² pixels for which 65,536 groups of codes are announced", COMPLETED, CORRUPT, TOO_LARGE,
+          size=(16, 16))
+def many_codes():
+    bits = lossless_header(16, 16)
+    bits.put(0b100, 3)  # No transform, no colour cache, but meta codes,
+    bits.put(0, 3)  # one for each 4² pixels.
+    bits.put(0, 1)
+    for _ in range(2):
+        # Green and red are 0 or 255.
+        bits.put(0b0011, 4)
+        bits.put(255, 8)
+    for _ in range(3):
+        bits.put(0b0001, 4)
+    bits.put(0b11, 2)  # The first pixel names the last group, the others the first.
+    bits.put(0, 30)
+    for _ in range(65_536):
+        one_symbol_codes(bits)
+    return file(chunk(b"VP8L", bits.finish()))
 
 
 @specimen("1x16383.webp", "very high", COMPLETED, size=(1, 16_383))
@@ -195,3 +237,9 @@ def high():
 def noisy():
     image = Image.frombytes("RGB", (1400, 1400), noise(1400 * 1400 * 3))
     return encoded(image, "WEBP", lossless=True, method=0, quality=0)
+
+
+@specimen("noise-40mp.webp", "40 megapixels of noise, lossy", COMPLETED, TOO_LARGE, size=(8000, 5000))
+def noisy_and_lossy():
+    image = Image.frombytes("L", (2000, 1250), noise(2000 * 1250)).resize((8000, 5000), Image.Resampling.NEAREST)
+    return encoded(image.convert("RGB"), "WEBP", method=0, quality=5)
