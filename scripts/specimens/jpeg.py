@@ -140,7 +140,7 @@ def huge_claim():
     return SOI + quantization() + frame(65_500, 65_500) + scan([1, 2, 3]) + EOI
 
 
-@specimen("hollow-100mp.jpg", "claims 100 megapixels and holds none", CORRUPT)
+@specimen("hollow-100mp.jpg", "claims 100 megapixels and holds none", CORRUPT, TOO_LARGE)
 def hollow():
     return SOI + quantization() + huffman(0, 0) + huffman(16, 0) + frame(SIDE, SIDE) + scan([1, 2, 3]) + EOI
 

@@ -3,7 +3,7 @@
 import io
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import requests
 from conftest import UPLOADS
@@ -39,7 +39,7 @@ class Verdict:
     seconds: float
     peak: float
     attempts: int = 0
-    derivative: bytes = b""
+    derivative: bytes = field(default=b"", repr=False)
     log: str = ""
 
 
