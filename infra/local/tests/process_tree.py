@@ -1,12 +1,13 @@
 """What a process and its children cost: processor time and memory, read from /proc.
 
 Children count while they live and after they died, so that nothing is hidden by moving work into another process.
+Memory that two processes share counts twice. Linux only.
 """
 
 import os
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -72,7 +73,8 @@ class ProcessTree:
         """Watches the memory; the `Weight` that it yields is final once the block is left."""
         for pid in self.pids():
             # Starts the kernel's own record of the peak anew: it misses nothing between two looks.
-            Path(f"/proc/{pid}/clear_refs").write_text("5")
+            with suppress(FileNotFoundError, ProcessLookupError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
         weight, stop = Weight(self.memory()), threading.Event()
 
         def watch():

@@ -68,7 +68,9 @@ class Soak:
             keys = list(pool.map(self.upload, plans))
             killer.join()
         uploaded = time.monotonic() - started
-        jobs = self.settle(keys)
+        jobs = [self.darkroom.completed_by_key(key, 300) for key in keys]
+        completed = time.monotonic() - started
+        self.settle(jobs)
         quiet = time.monotonic() - started
         self.check(jobs)
         fates = Counter(fate or "as it should" for fate, *_ in plans)
@@ -76,6 +78,7 @@ class Soak:
         return {
             "uploads": len(jobs),
             "seconds to upload": round(uploaded, 1),
+            "seconds until all are completed": round(completed, 1),
             "seconds until all is quiet": round(quiet, 1),
             "events": dict(fates),
             "jobs by attempts": dict(attempts),
@@ -144,18 +147,13 @@ class Soak:
             self.darkroom.kill()
             self.darkroom.start()
 
-    def settle(self, keys):
-        """The jobs of these objects, once all are over, told of, and nothing is under way any more."""
-        assert len(set(keys)) == self.uploads
-        jobs = []
-        for key in keys:
-            jobs.append(self.darkroom.completed_by_key(key, 180))
+    def settle(self, jobs):
+        """Waits until all were told of, and nothing is under way any more."""
         deadline = time.monotonic() + 180
         told = lambda: {notice["jobId"] for notice, _ in self.darkroom.notices()}
         while not told() >= {job["jobId"] for job in jobs} or self.darkroom.count("darkroom-queue"):
             assert time.monotonic() < deadline, "not quiet"
             time.sleep(0.5)
-        return jobs
 
     def check(self, jobs):
         self.check_jobs(jobs)
