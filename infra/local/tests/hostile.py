@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 import requests
+from botocore.exceptions import BotoCoreError
 from conftest import UPLOADS
 from PIL import Image
 from process_tree import ProcessTree
@@ -93,7 +94,8 @@ class Trial:
                 job = self.darkroom.get(f"/jobs/{jobs[0]['jobId']}", params={"wait": 2}).json()
                 if job["status"] in ("COMPLETED", "FAILED"):
                     return job
-        except requests.ConnectionError:
+        except (requests.ConnectionError, BotoCoreError):
+            # Nothing but its end should cut off an answer.
             self.darkroom.process.wait(timeout=10)
         return {}
 
