@@ -208,7 +208,7 @@ def transforms():
     return file(chunk(b"VP8L", pixels(bits)))
 
 
-@specimen("65536-codes.webp", "16² pixels for which 65,536 groups of codes are announced", COMPLETED, CORRUPT, TOO_LARGE,
+@specimen("65536-codes.webp", "16² pixels and 65,536 groups of codes for them", COMPLETED, CORRUPT, TOO_LARGE,
           size=(16, 16))
 def many_codes():
     bits = lossless_header(16, 16)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import requests
 from botocore.exceptions import BotoCoreError
-from conftest import UPLOADS
+from conftest import UPLOADS, download
 from PIL import Image
 from process_tree import ProcessTree
 
@@ -76,7 +76,7 @@ class Trial:
         verdict = Verdict(name, outcome, cpu, seconds, weight.peak, job.get("attempts", 0))
         verdict.log = self.darkroom.read_log()[log:]
         if outcome == "COMPLETED":
-            verdict.derivative = requests.get(job["downloadUrl"]).content
+            verdict.derivative = download(job).content
         if "status" not in job or verdict.peak > MAX_PEAK_MIB:
             # What still runs, or was not given back, is not to be counted against the next file.
             self.fresh()
@@ -123,11 +123,14 @@ def problems(entry, planted, verdict):
 def tales(data, entry, planted):
     """What a derivative tells of its source that it should not, and how it differs from what it should be."""
     found = []
-    image = Image.open(io.BytesIO(data))
+    try:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height <= MAX_PIXELS_DECODED:
+            image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        return [f"the derivative does not decode: {error}"]
     if (image.format, image.size) != (entry["format"], tuple(entry["size"])):
         found.append(f"the derivative is {image.format} {image.size}")
-    if image.width * image.height <= MAX_PIXELS_DECODED:
-        image.load()
     if planted.encode() in data:
         found.append("the derivative holds what was planted")
     kept = TALES & image.info.keys()

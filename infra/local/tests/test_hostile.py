@@ -1,4 +1,4 @@
-"""Every hostile image against the running product: an end on the first receive, within its budget, and nothing leaks."""
+"""Every hostile image against the running product: it ends on the first receive, within budget, and leaks nothing."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
