@@ -97,8 +97,18 @@ class Darkroom:
 
     def notices(self):
         """What the topic was told so far: each message with its attributes."""
-        told = requests.get(f"{self.aws}/_darkroom/notifications", params={"limit": 1000}).json()
+        told, place = [], {"limit": 1000, "after": 0}
+        while page := requests.get(f"{self.aws}/_darkroom/notifications", params=place).json():
+            told += page
+            place["after"] = page[-1]["sequence"]
         return [(json.loads(entry["message"]), entry["attributes"]) for entry in told]
+
+    def count(self, queue):
+        """How many messages are in a queue, those in flight included."""
+        sqs = self.client("sqs")
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
 
     def get(self, path, **options):
         return requests.get(self.api + path, **options)
