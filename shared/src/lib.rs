@@ -3,6 +3,7 @@
 //!
 //! Nothing here names Lambda, and only [`aws`] names an AWS SDK.
 
+#[cfg(feature = "aws")]
 pub mod aws;
 pub mod config;
 pub mod error;
