@@ -47,7 +47,8 @@ pub fn safe_file_name(name: &str) -> Option<String> {
         Some((_, extension)) if (1..=10).contains(&extension.len()) => format!(".{extension}"),
         _ => String::new(),
     };
-    let stem = &trimmed[..trimmed.floor_char_boundary(MAX_FILE_NAME - extension.len())];
+    // The cut may lay bare a space within the name.
+    let stem = trimmed[..trimmed.floor_char_boundary(MAX_FILE_NAME - extension.len())].trim_end();
     Some(format!("{stem}{extension}"))
 }
 
@@ -129,6 +130,13 @@ mod tests {
         }
         let cut = safe_file_name(&long).unwrap();
         assert!(cut.len() <= 255 && cut.ends_with("ü.jpeg"));
+    }
+
+    #[test]
+    fn a_name_cut_at_a_space_does_not_end_with_it() {
+        let stem = "x".repeat(250);
+        assert_eq!(safe_file_name(&format!("{stem}        and more")), Some(stem.clone()));
+        assert_eq!(safe_file_name(&format!("{}        and more.jpeg", &stem[..248])).unwrap().len(), 248 + 5);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Nothing here names Lambda, and only [`aws`] names an AWS SDK.
 
 pub mod ambient;
+#[cfg(feature = "aws")]
 pub mod aws;
 pub mod config;
 pub mod error;

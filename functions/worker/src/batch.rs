@@ -3,11 +3,10 @@
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures::stream::{self, StreamExt};
-use shared::job::Delivery;
-use shared::message::{WORK_ID_ATTRIBUTE, WorkItem};
 use shared::time::Timestamp;
 
 use crate::process::{Outcome, Processor};
+use crate::received::Received;
 
 /// Handles every record; none harms another.
 pub(crate) async fn handle(processor: &Processor, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
@@ -25,24 +24,13 @@ pub(crate) async fn handle(processor: &Processor, event: SqsEvent, deadline: Tim
 
 /// Handles one record; its message id if it has to come again.
 async fn give_back(processor: &Processor, record: SqsMessage, deadline: Timestamp) -> Option<String> {
-    let message_id = record.message_id.unwrap_or_default();
-    // Parsed here and not while the event is: one unreadable body must not fail the whole batch.
-    let item: WorkItem = match serde_json::from_str(record.body.as_deref().unwrap_or_default()) {
+    let Received { message_id, receipt_handle, receive_count, delivery, item } = record.into();
+    let item = match item {
         Ok(item) => item,
         Err(error) => {
             tracing::error!(sqs.message_id = message_id, %error, "a message that is no work item: left for the dead-letter queue");
             return Some(message_id);
         }
-    };
-    // A message whose count is missing is on its first receive, as far as anybody can say.
-    let receive_count =
-        record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    let work_id = record.message_attributes.get(WORK_ID_ATTRIBUTE);
-    let sent_at: Option<i64> = record.attributes.get("SentTimestamp").and_then(|sent_at| sent_at.parse().ok());
-    let delivery = Delivery {
-        work_id: work_id.and_then(|attribute| attribute.string_value.clone()),
-        // Without its time a message redrives nothing.
-        sent_at: Timestamp::from_micros(sent_at.unwrap_or_default().saturating_mul(1000)),
     };
     match processor.process(&item, &delivery, receive_count, deadline).await {
         Outcome::Done => None,
@@ -51,7 +39,6 @@ async fn give_back(processor: &Processor, record: SqsMessage, deadline: Timestam
             Some(message_id)
         }
         Outcome::Retry { after } => {
-            let receipt_handle = record.receipt_handle.unwrap_or_default();
             if let Err(error) = processor.queue.retry_in(&receipt_handle, after.as_secs()).await {
                 // It comes again all the same, at the end of the visibility timeout.
                 tracing::warn!(sqs.message_id = message_id, %error, "the message's pause could not be set");

@@ -10,6 +10,7 @@ mod http_api;
 mod image;
 mod pipeline;
 mod process;
+mod received;
 
 use std::sync::Arc;
 

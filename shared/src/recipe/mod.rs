@@ -218,6 +218,8 @@ mod tests {
             r##"[{"name":"w","watermark":{"text":"© me","position":"top-left","opacity":0.5,"color":"#ff8800"}}]"##,
             Ok(()),
         );
+        // Read as its neighbour by a parser that is content with nearly.
+        check(r#"[{"name":"w","watermark":{"opacity":0.9438593066879417}}]"#, Ok(()));
     }
 
     #[test]

@@ -37,6 +37,8 @@ use shared::recipe::{DerivativeSpec, Recipe, WatermarkChoice};
 
 pub(crate) use bilinear::resample;
 pub(crate) use error::ImageError;
+#[cfg(fuzzing)]
+pub(crate) use header::Header;
 pub(crate) use raster::Raster;
 pub(crate) use watermark::Watermarker;
 

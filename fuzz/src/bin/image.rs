@@ -1,0 +1,34 @@
+//! Photos: a file's header, and then its pixels.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use shared::error::Code;
+use shared::format::Format;
+
+#[allow(dead_code, unused_imports, reason = "photos are decoded here, and nothing is made of them")]
+#[path = "../../../functions/worker/src/image/mod.rs"]
+mod image;
+
+use self::image::{Header, Photo};
+
+/// Small, so that a file which claims much costs little; the limits are the same at every size.
+const MAX_PIXELS: u64 = 1 << 18;
+
+fuzz_target!(|bytes: &[u8]| {
+    match (Header::read(bytes, MAX_PIXELS), Photo::decode(bytes, MAX_PIXELS)) {
+        (Ok(header), Ok(photo)) => {
+            let (width, height) = (photo.width(), photo.height());
+            assert_eq!(photo.format(), header.format);
+            assert!(width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MAX_PIXELS);
+            // Of a GIF or a WebP the header tells the larger one of canvas and frame.
+            if !matches!(header.format, Format::Gif | Format::Webp) {
+                assert!([(width, height), (height, width)].contains(&(header.width, header.height)));
+            }
+        }
+        (Err(_), Ok(_)) => panic!("decoded, though the header is refused"),
+        (_, Err(error)) => {
+            let codes = [Code::EmptyFile, Code::UnsupportedFormat, Code::CorruptImage, Code::ImageTooLarge];
+            assert!(codes.contains(&error.code()), "{error}");
+        }
+    }
+});
