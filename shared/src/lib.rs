@@ -12,6 +12,7 @@ pub mod inline_image;
 pub mod job;
 pub mod key;
 pub mod message;
+pub mod object;
 pub mod recipe;
 pub mod results;
 pub mod telemetry;

@@ -4,6 +4,7 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use futures::stream::{self, StreamExt};
 use shared::message::WorkItem;
+use shared::object::Object;
 use shared::time::Timestamp;
 
 use crate::process::{Outcome, Processor};
@@ -27,7 +28,7 @@ async fn give_back(processor: &Processor, record: SqsMessage, deadline: Timestam
     let message_id = record.message_id.unwrap_or_default();
     // Parsed here and not while the event is: one unreadable body must not fail the whole batch.
     let item: WorkItem = match serde_json::from_str(record.body.as_deref().unwrap_or_default()) {
-        Ok(item) => item,
+        Ok(Object(item)) => item,
         Err(error) => {
             tracing::error!(sqs.message_id = message_id, %error, "a message that is no work item: left for the dead-letter queue");
             return Some(message_id);
