@@ -5,6 +5,7 @@ trace that another test would see.
 """
 
 import base64
+import functools
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -77,6 +79,7 @@ class Darkroom:
         assert "something still ran" not in self.read_log()
         return code
 
+    @functools.cache
     def client(self, service):
         return boto3.client(
             service,
@@ -94,6 +97,13 @@ class Darkroom:
         done = subprocess.run(command, env={**os.environ, **CREDENTIALS}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def count(self, queue):
+        """How many messages are in the queue, those in flight and those delayed included."""
+        sqs = self.client("sqs")
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
+        return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
 
     def notices(self):
         """What the topic was told so far: each message with its attributes."""
@@ -145,6 +155,27 @@ class Darkroom:
         return self.completed(jobs[0]["jobId"], seconds)
 
 
+@dataclass(frozen=True)
+class Traces:
+    """Everything that a request could have left: rows, objects, messages, notices."""
+
+    rows: int
+    objects: frozenset
+    messages: int
+    notices: int
+
+    @classmethod
+    def of(cls, darkroom):
+        s3 = darkroom.client("s3")
+        pages = [page for bucket in (UPLOADS, PROCESSED) for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)]
+        return cls(
+            darkroom.client("dynamodb").scan(TableName="darkroom-jobs", Select="COUNT")["Count"],
+            frozenset(object["Key"] for page in pages for object in page.get("Contents", [])),
+            sum(darkroom.count(queue) for queue in ("darkroom-queue", "darkroom-dlq")),
+            len(darkroom.notices()),
+        )
+
+
 @pytest.fixture(scope="session")
 def darkroom(tmp_path_factory):
     """A Darkroom that tests share."""
@@ -165,6 +196,14 @@ def own_darkroom(tmp_path):
     yield start
     for instance in started:
         instance.process.kill()
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    """A Darkroom where nothing happens but what this module's tests ask for."""
+    instance = Darkroom(tmp_path_factory.mktemp("quiet") / "data")
+    yield instance
+    assert instance.stop() == 0
 
 
 def sample(name):

@@ -116,14 +116,7 @@ def test_a_kill_with_40_jobs_in_flight_loses_and_repeats_nothing(own_darkroom):
     while (keys := {(notice["jobId"], notice["status"]) for notice, _ in darkroom.notices()}) != expected:
         assert keys < expected and time.monotonic() < deadline
         time.sleep(0.5)
-    assert count(darkroom, "darkroom-dlq") == 0
-
-
-def count(darkroom, queue):
-    sqs = darkroom.client("sqs")
-    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
+    assert darkroom.count("darkroom-dlq") == 0
 
 
 def test_200_uploads_from_8_clients_all_complete(own_darkroom):
@@ -144,9 +137,9 @@ def test_200_uploads_from_8_clients_all_complete(own_darkroom):
     assert len({job["jobId"] for job in jobs}) == 200
     assert len({job["derivatives"][0]["sha256"] for job in jobs}) == 1
     deadline = time.monotonic() + 30
-    while count(darkroom, "darkroom-queue") and time.monotonic() < deadline:
+    while darkroom.count("darkroom-queue") and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert count(darkroom, "darkroom-queue") == count(darkroom, "darkroom-dlq") == 0
+    assert darkroom.count("darkroom-queue") == darkroom.count("darkroom-dlq") == 0
 
 
 def test_a_poison_message_harms_no_other_and_ends_in_the_dead_letter_queue(own_darkroom):
@@ -157,7 +150,7 @@ def test_a_poison_message_harms_no_other_and_ends_in_the_dead_letter_queue(own_d
     sqs.send_message(QueueUrl=url, MessageBody="not JSON")
     darkroom.completed(darkroom.upload(sample("cat.jpg")))
     deadline = time.monotonic() + 60
-    while not count(darkroom, "darkroom-dlq"):
+    while not darkroom.count("darkroom-dlq"):
         assert time.monotonic() < deadline, "the poison never reached the dead-letter queue"
         time.sleep(0.5)
     dlq = sqs.get_queue_url(QueueName="darkroom-dlq")["QueueUrl"]
