@@ -21,6 +21,7 @@ mod sns;
 mod sqlite;
 mod sqs;
 mod stack;
+mod steady;
 mod stop;
 
 use std::error::Error;

@@ -19,6 +19,8 @@ pub(crate) enum Error {
     NoSuchKey,
     #[error("The specified upload does not exist. It may have been aborted or completed.")]
     NoSuchUpload,
+    #[error("Invalid version id specified")]
+    InvalidVersion,
     #[error("Your key is too long")]
     KeyTooLong,
     #[error("At least one of the pre-conditions you specified did not hold")]
@@ -75,6 +77,7 @@ impl From<Error> for S3Error {
             Error::InvalidBucketName => S3ErrorCode::InvalidBucketName,
             Error::NoSuchKey => S3ErrorCode::NoSuchKey,
             Error::NoSuchUpload => S3ErrorCode::NoSuchUpload,
+            Error::InvalidVersion => S3ErrorCode::InvalidArgument,
             Error::KeyTooLong => S3ErrorCode::KeyTooLongError,
             Error::PreconditionFailed => S3ErrorCode::PreconditionFailed,
             Error::NotModified { .. } => S3ErrorCode::NotModified,
