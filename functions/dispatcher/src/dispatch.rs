@@ -100,3 +100,26 @@ fn distinct(arrivals: Vec<Arrival>) -> Vec<Arrival> {
     let is_first = |arrival: &Arrival| seen.insert((arrival.key.clone(), arrival.version.version().to_owned()));
     arrivals.into_iter().rev().filter(is_first).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::job::ObjectVersion;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_is_named_often_arrives_once_with_its_newest_news() {
+        let arrival = |key: &str, e_tag: &str, sequencer: u32| Arrival {
+            bucket: "b".to_owned(),
+            key: key.to_owned(),
+            version: ObjectVersion {
+                e_tag: e_tag.to_owned(),
+                sequencer: Some(format!("{sequencer:02}")),
+                ..ObjectVersion::default()
+            },
+        };
+        let mut arrivals: Vec<Arrival> = (0..100).map(|n| arrival("x", "1", n)).collect();
+        arrivals.extend([arrival("x", "2", 100), arrival("y", "1", 0)]);
+        assert_eq!(distinct(arrivals), [arrival("y", "1", 0), arrival("x", "2", 100), arrival("x", "1", 99)]);
+    }
+}

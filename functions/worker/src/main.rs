@@ -9,6 +9,6 @@ use worker::{Config, Worker};
 async fn main() -> Result<(), Error> {
     let vars = Vars::from_env();
     telemetry::init_json(vars.optional("RUST_LOG").as_deref());
-    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await)?;
+    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await);
     run(service_fn(async |event| function.handle(event).await)).await
 }

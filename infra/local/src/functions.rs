@@ -77,7 +77,7 @@ impl Functions {
         Ok(Self {
             request_upload: RequestUpload::new(request_upload, sdk),
             dispatcher: Dispatcher::new(dispatcher, sdk),
-            worker: Worker::new(worker, sdk)?,
+            worker: Worker::new(worker, sdk),
             job_status: JobStatus::new(job_status, sdk),
         })
     }

@@ -1,6 +1,6 @@
 """Starts the real binary and talks to it as a user would: HTTP, the AWS CLI, boto3.
 
-Nothing here reaches into the process. Every test gets its own `Darkroom`, or shares the session's where it leaves no
+Nothing here reaches into the process; what S3 and SQS alone could do is done in the files that stand for them. Every test gets its own `Darkroom`, or shares the session's where it leaves no
 trace that another test would see.
 """
 
@@ -11,9 +11,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,8 +102,7 @@ class Darkroom:
 
     def count(self, queue):
         """How many messages are in the queue, those in flight and those delayed included."""
-        sqs = self.client("sqs")
-        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        sqs, url = self.client("sqs"), self.queue_url(queue)
         names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
         return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
 
@@ -109,6 +110,33 @@ class Darkroom:
         """What the topic was told so far: each message with its attributes."""
         told = requests.get(f"{self.aws}/_darkroom/notifications", params={"limit": 1000}).json()
         return [(json.loads(entry["message"]), entry["attributes"]) for entry in told]
+
+    def execute(self, file, statement, *values):
+        """Runs SQL on a file of the data folder: what AWS would do by itself, and nobody can ask it for."""
+        with closing(sqlite3.connect(Path(self.data_dir) / f"{file}.sqlite", timeout=30)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def lose_events(self):
+        """From here on S3 loses every event but those that are handed to `deliver`."""
+        self.execute(
+            "s3",
+            """CREATE TRIGGER IF NOT EXISTS lose AFTER INSERT ON outbox WHEN NEW.body NOT LIKE '%"by":"hand"%'
+               BEGIN DELETE FROM outbox WHERE id = NEW.id; END""",
+        )
+
+    def deliver(self, event):
+        """Has S3 deliver an event; returns once the dispatcher has taken it."""
+        body = json.dumps({**event, "by": "hand"}, separators=(",", ":"))
+        self.execute("s3", "INSERT INTO outbox (body, due_at) VALUES (?, 0)", body)
+        # The outbox is looked at when something is uploaded. A folder is no photo.
+        self.client("s3").put_object(Bucket=UPLOADS, Key="uploads/folder/", Body=b"")
+        deadline = time.monotonic() + 90
+        while self.execute("s3", "SELECT 1 FROM outbox WHERE body = ?", body):
+            assert time.monotonic() < deadline, f"not taken: {self.read_log()[-3000:]}"
+            time.sleep(0.05)
+
+    def queue_url(self, name="darkroom-queue"):
+        return self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
 
     def get(self, path, **options):
         return requests.get(self.api + path, **options)

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 
 use super::failure;
 use crate::error::Failure;
-use crate::message::{JOB_ID_ATTRIBUTE, WorkItem};
+use crate::message::{self, JOB_ID_ATTRIBUTE, WorkItem};
 
 /// Most messages in one request: an SQS limit.
 const MAX_BATCH: usize = 10;
@@ -104,7 +104,7 @@ fn entry(id: &str, item: &WorkItem) -> Result<SendMessageBatchRequestEntry, Fail
         .map_err(Failure::permanent)?;
     SendMessageBatchRequestEntry::builder()
         .id(id)
-        .message_body(serde_json::to_string(item).map_err(Failure::permanent)?)
+        .message_body(message::to_json(item).map_err(Failure::permanent)?)
         .message_attributes(JOB_ID_ATTRIBUTE, job_id)
         .build()
         .map_err(Failure::permanent)

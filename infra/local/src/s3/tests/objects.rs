@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::{BUCKET, Fixture, OTHER_BUCKET, code, presigned};
+use crate::stack;
 
 #[tokio::test]
 async fn an_object_keeps_its_bytes_headers_and_metadata() {
@@ -59,6 +60,23 @@ async fn keys_are_names_not_paths() {
     let long = "é".repeat(512);
     fixture.put(&long, b"").await;
     assert_eq!(fixture.get(&(long + "x")).await.unwrap_err(), "KeyTooLongError");
+}
+
+#[tokio::test]
+async fn the_sweep_is_told_of_keys_that_xml_cannot_write() {
+    let fixture = Fixture::new().await;
+    let keys = ["uploads/a b+%2B", "uploads/a\u{1}\n\u{1b}", "uploads/\u{fffe}"];
+    fixture.with_objects(&keys).await;
+    let sdk = stack::sdk_config(fixture.address, &stack::public_key());
+    let bucket = shared::aws::Bucket::new(&sdk, BUCKET);
+    let mut listed: Vec<String> =
+        bucket.list("uploads/", None).await.unwrap().objects.into_iter().map(|object| object.key).collect();
+    listed.sort();
+    let mut expected = keys;
+    expected.sort_unstable();
+    assert_eq!(listed, expected);
+    let rest = bucket.list("uploads/", Some(&listed[1])).await.unwrap();
+    assert_eq!(rest.objects.len(), 1);
 }
 
 #[tokio::test]
