@@ -16,6 +16,10 @@ use crate::event::Arrival;
 /// How many rows are read and written at once.
 const CONCURRENCY: usize = 16;
 
+/// How many objects are seen through before the next ones are looked at: an invocation that is cut off in the middle of
+/// a long event has queued what came first, and the next one has less to do.
+const ROUND: usize = 100;
+
 /// Finds jobs and queues them.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
@@ -31,17 +35,24 @@ impl Dispatch {
     /// If any object's job could not be found or queued, the first failure is answered after all others were seen to:
     /// the event comes again, and hearing of the others twice does no harm.
     pub(crate) async fn dispatch(&self, arrivals: Vec<Arrival>, now: Timestamp) -> Result<usize, Failure> {
-        let found = stream::iter(distinct(arrivals)).map(|arrival| self.job_of(arrival, now));
-        let found: Vec<Result<Option<Job>, Failure>> = found.buffer_unordered(CONCURRENCY).collect().await;
-        let mut jobs = Vec::new();
+        let arrivals = distinct(arrivals);
+        let mut queued = 0;
         let mut first_failure = Ok(());
-        for job in found {
-            match job {
-                Ok(job) => jobs.extend(job.filter(|job| job.status() == Status::Pending)),
+        for round in arrivals.chunks(ROUND) {
+            let found = stream::iter(round.to_vec()).map(|arrival| self.job_of(arrival, now));
+            let found: Vec<Result<Option<Job>, Failure>> = found.buffer_unordered(CONCURRENCY).collect().await;
+            let mut jobs = Vec::new();
+            for job in found {
+                match job {
+                    Ok(job) => jobs.extend(job.filter(|job| job.status() == Status::Pending)),
+                    Err(failure) => first_failure = first_failure.and(Err(failure)),
+                }
+            }
+            match self.queue(jobs, now).await {
+                Ok(count) => queued += count,
                 Err(failure) => first_failure = first_failure.and(Err(failure)),
             }
         }
-        let queued = self.queue(jobs, now).await?;
         first_failure.map(|()| queued)
     }
 
