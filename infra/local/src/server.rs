@@ -1,5 +1,6 @@
 //! Listening and serving, the same for the API and the AWS endpoint.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -8,6 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use chrono::Utc;
+use http::{HeaderValue, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -50,7 +53,7 @@ pub(crate) async fn listen(
 /// Not `axum::serve`, which waits for a request's headers for ever.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).auto_date_header(false);
     let connections = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
@@ -68,6 +71,15 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     connections.wait().await;
 }
 
+/// The `Date` of an answer.
+///
+/// Not hyper's, which stands still when the clock is set back, until that has caught up. The AWS SDKs take their time
+/// from it, and would go on signing with one that S3 does not accept.
+fn date() -> Option<HeaderValue> {
+    let now = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    HeaderValue::try_from(now).ok()
+}
+
 /// Answers the requests of one connection.
 async fn converse(http: http1::Builder, stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
     // OK to ignore: it merely takes longer.
@@ -76,7 +88,14 @@ async fn converse(http: http1::Builder, stream: TcpStream, peer: SocketAddr, rou
     let service = service_fn(move |request: http::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.call(request)
+        let answer = router.call(request);
+        async {
+            let mut answer = answer.await?;
+            if let Some(date) = date() {
+                answer.headers_mut().insert(header::DATE, date);
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     // OK to ignore how it ended: the client went away, was too slow, or spoke no HTTP.

@@ -56,6 +56,8 @@ class Darkroom:
             stderr=self.log,
             text=True,
             env={**os.environ, **self.environment},
+            # As Python has it, a write beyond a file size limit is an error, and does not kill.
+            restore_signals=False,
         )
         self.banner = ""
         while "s3 cp" not in self.banner:
