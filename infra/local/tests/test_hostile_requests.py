@@ -2,14 +2,11 @@
 
 import gzip
 import http.client
-import itertools
 import json
 import uuid
 
 import pytest
-import requests
-from conftest import UPLOADS, Traces, encoded, picture
-from PIL import Image
+from conftest import Traces
 
 JSON = {"content-type": "application/json"}
 ROUTES = {

@@ -77,7 +77,6 @@ impl From<Error> for S3Error {
             Error::InvalidBucketName => S3ErrorCode::InvalidBucketName,
             Error::NoSuchKey => S3ErrorCode::NoSuchKey,
             Error::NoSuchUpload => S3ErrorCode::NoSuchUpload,
-            Error::InvalidVersion => S3ErrorCode::InvalidArgument,
             Error::KeyTooLong => S3ErrorCode::KeyTooLongError,
             Error::PreconditionFailed => S3ErrorCode::PreconditionFailed,
             Error::NotModified { .. } => S3ErrorCode::NotModified,
@@ -95,7 +94,7 @@ impl From<Error> for S3Error {
             Error::InvalidPart => S3ErrorCode::InvalidPart,
             Error::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
             Error::MalformedXml => S3ErrorCode::MalformedXML,
-            Error::InvalidArgument(_) => S3ErrorCode::InvalidArgument,
+            Error::InvalidArgument(_) | Error::InvalidVersion => S3ErrorCode::InvalidArgument,
             Error::InvalidRequest(_) => S3ErrorCode::InvalidRequest,
             Error::Database(_) | Error::File(_) | Error::Stored(_) | Error::Interrupted(_) => {
                 // The client learns nothing of the inside, so the cause is said here or nowhere.
