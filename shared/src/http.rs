@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::error::{Code, Failure};
+use crate::object::Object;
 
 /// An answer with its body.
 pub type Response = http::Response<String>;
@@ -80,12 +81,8 @@ pub fn parse_body<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Resu
         return Err(Failure::client(Code::UnsupportedMediaType, "send the body as application/json"));
     }
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
-    // Serde would fill a struct from a list too, field by field.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(Failure::client(Code::InvalidRequest, "the body is not a JSON object"));
-    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, cause) = (error.path().to_string(), error.inner());
         // A path of `.` is the body itself.
         let message = if path == "." { cause.to_string() } else { format!("{path}: {cause}") };
@@ -220,7 +217,7 @@ mod tests {
         check_refused("application/json", "{} {}", Code::InvalidRequest, "more after");
         check_refused("application/json", r#"{"lisst":[]}"#, Code::InvalidRequest, "lisst");
         check_refused("application/json", r#"{"list":[1,300]}"#, Code::InvalidRequest, "list[1]: ");
-        check_refused("application/json", "[]", Code::InvalidRequest, "not a JSON object");
+        check_refused("application/json", "[]", Code::InvalidRequest, "expected an object");
     }
 
     #[test]

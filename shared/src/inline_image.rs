@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::error::{Code, Failure};
 use crate::format::Format;
 use crate::http::{Response, json};
-use crate::key::MAX_FILENAME_BYTES;
+use crate::key;
+use crate::object::Object;
 
 /// Largest photo in a body: its base64 has to fit a Lambda event, 6 MB with everything around it.
 const MAX_INLINE_BYTES: usize = 4_500_000;
@@ -58,14 +59,9 @@ pub fn read(body: &[u8]) -> Result<InlineImage, InlineImageError> {
         return Err(InlineImageError::Missing);
     }
     let no_object = || refuse(Code::InvalidRequest, "the body is not a JSON object with an image");
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(no_object());
-    }
     // Whatever content type it comes as: older clients were never asked for one.
-    let body: ImageBody = serde_json::from_slice(body).map_err(|_| no_object())?;
-    if body.filename.as_ref().is_some_and(|name| name.len() > MAX_FILENAME_BYTES) {
-        return Err(refuse(Code::InvalidRequest, &format!("filename: at most {MAX_FILENAME_BYTES} bytes")));
-    }
+    let Object(body): Object<ImageBody> = serde_json::from_slice(body).map_err(|_| no_object())?;
+    let filename = key::given_filename(body.filename).map_err(InlineImageError::Refused)?;
     let text = body.image.filter(|image| !image.is_empty()).ok_or(InlineImageError::Missing)?;
     let (media_type, encoded) = split_data_url(&text);
     let encoded: Vec<u8> = encoded.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
@@ -78,9 +74,9 @@ pub fn read(body: &[u8]) -> Result<InlineImage, InlineImageError> {
     if bytes.is_empty() {
         return Err(InlineImageError::Missing);
     }
-    let named = body.filename.as_deref().and_then(Format::from_file_name);
+    let named = filename.as_deref().and_then(Format::from_file_name);
     let format = named.or_else(|| media_type.and_then(Format::from_media_type)).unwrap_or(Format::Jpeg);
-    Ok(InlineImage { bytes, filename: body.filename, format })
+    Ok(InlineImage { bytes, filename, format })
 }
 
 /// Splits `data:image/png;base64,…` into its media type and its data; anything else is data.
@@ -93,6 +89,7 @@ fn split_data_url(text: &str) -> (Option<&str>, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::MAX_FILENAME_BYTES;
 
     #[test]
     fn an_image_is_read_with_and_without_a_prefix() {

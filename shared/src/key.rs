@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::error::{Code, Failure};
 use crate::format::Format;
 use crate::job::JobId;
 
@@ -27,6 +28,16 @@ pub fn upload_key(job: JobId, filename: Option<&str>, format: Format) -> String 
 /// The key of a derivative in the processed bucket.
 pub fn derivative_key(job: JobId, name: &str, format: Format) -> String {
     format!("processed/{UPLOADS_PREFIX}{job}/{name}.{}", format.extension())
+}
+
+/// The file name that a client gave, as it is kept; an empty one counts as none.
+pub fn given_filename(name: Option<String>) -> Result<Option<String>, Failure> {
+    match name {
+        Some(name) if name.len() > MAX_FILENAME_BYTES => {
+            Err(Failure::client(Code::InvalidRequest, format!("filename: at most {MAX_FILENAME_BYTES} bytes")))
+        }
+        name => Ok(name.filter(|name| !name.is_empty())),
+    }
 }
 
 /// The file name that a user gave, made safe to stand in a key and on a disk; `None` if nothing is left of it.

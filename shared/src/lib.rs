@@ -14,6 +14,7 @@ pub mod inline_image;
 pub mod job;
 pub mod key;
 pub mod message;
+pub mod object;
 pub mod recipe;
 pub mod results;
 pub mod telemetry;

@@ -117,9 +117,28 @@ impl<'a> JobNotice<'a> {
     }
 }
 
+/// A message as JSON that SQS and SNS take.
+///
+/// Both refuse two characters that a file name and an object key may well hold, U+FFFE and U+FFFF; a job whose message
+/// is refused would never end. Outside of strings JSON has neither, so escaping them changes nothing.
+pub fn to_json(message: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string(message)?;
+    Ok(text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_key_makes_a_body_that_sqs_refuses() {
+        let text: String = (0..=u32::from(char::MAX)).filter_map(char::from_u32).collect();
+        let body = to_json(&text).unwrap();
+        // What SQS takes: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+        let is_taken = |c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+        assert_eq!(body.chars().find(|c| !is_taken(*c)), None);
+        assert_eq!(serde_json::from_str::<String>(&body).unwrap(), text);
+    }
 
     #[test]
     fn three_fields_make_a_work_item() {

@@ -14,6 +14,7 @@ const OWN: [&str; 6] = ["darkroom", "dispatcher", "job_status", "request_upload"
 /// Log lines as JSON on standard output, for Lambda. `filter` is `RUST_LOG`'s value, default `info`.
 pub fn init_json(filter: Option<&str>) {
     tracing_subscriber::fmt()
+        .log_internal_errors(false)
         .json()
         .flatten_event(true)
         .with_current_span(true)
@@ -26,6 +27,8 @@ pub fn init_json(filter: Option<&str>) {
 /// Log lines as text on standard error, coloured on a terminal. `filter` is written as `RUST_LOG` is.
 pub fn init_text(filter: &str) {
     tracing_subscriber::fmt()
+        // A line that cannot be written is lost. The crate would print about it, to the same full disk, and panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)

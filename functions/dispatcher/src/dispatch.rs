@@ -17,6 +17,10 @@ use crate::event::Arrival;
 /// How many rows are read and written at once.
 const CONCURRENCY: usize = 16;
 
+/// How many objects are seen through before the next ones are looked at: an invocation that is cut off in the middle of
+/// a long event has queued what came first, and the next one has less to do.
+const ROUND: usize = 100;
+
 /// Finds jobs and queues them.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
@@ -33,17 +37,24 @@ impl Dispatch {
     /// If any object's job could not be found or queued, the first failure is answered after all others were seen to:
     /// the event comes again, and hearing of the others twice does no harm.
     pub(crate) async fn dispatch(&self, arrivals: Vec<Arrival>, now: Timestamp) -> Result<usize, Failure> {
-        let found = stream::iter(distinct(arrivals)).map(|arrival| self.job_of(arrival, now));
-        let found: Vec<Result<Option<Job>, Failure>> = found.buffer_unordered(CONCURRENCY).collect().await;
-        let mut jobs = Vec::new();
+        let arrivals = distinct(arrivals);
+        let mut queued = 0;
         let mut first_failure = Ok(());
-        for job in found {
-            match job {
-                Ok(job) => jobs.extend(job.filter(|job| job.status() == Status::Pending)),
+        for round in arrivals.chunks(ROUND) {
+            let found = stream::iter(round.to_vec()).map(|arrival| self.job_of(arrival, now));
+            let found: Vec<Result<Option<Job>, Failure>> = found.buffer_unordered(CONCURRENCY).collect().await;
+            let mut jobs = Vec::new();
+            for job in found {
+                match job {
+                    Ok(job) => jobs.extend(job.filter(|job| job.status() == Status::Pending)),
+                    Err(failure) => first_failure = first_failure.and(Err(failure)),
+                }
+            }
+            match self.queue(jobs, now).await {
+                Ok(count) => queued += count,
                 Err(failure) => first_failure = first_failure.and(Err(failure)),
             }
         }
-        let queued = self.queue(jobs, now).await?;
         first_failure.map(|()| queued)
     }
 
@@ -103,4 +114,27 @@ fn distinct(arrivals: Vec<Arrival>) -> Vec<Arrival> {
     let mut seen = HashSet::new();
     let is_first = |arrival: &Arrival| seen.insert((arrival.key.clone(), arrival.version.version().to_owned()));
     arrivals.into_iter().rev().filter(is_first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::job::ObjectVersion;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_is_named_often_arrives_once_with_its_newest_news() {
+        let arrival = |key: &str, e_tag: &str, sequencer: u32| Arrival {
+            bucket: "b".to_owned(),
+            key: key.to_owned(),
+            version: ObjectVersion {
+                e_tag: e_tag.to_owned(),
+                sequencer: Some(format!("{sequencer:02}")),
+                ..ObjectVersion::default()
+            },
+        };
+        let mut arrivals: Vec<Arrival> = (0..100).map(|n| arrival("x", "1", n)).collect();
+        arrivals.extend([arrival("x", "2", 100), arrival("y", "1", 0)]);
+        assert_eq!(distinct(arrivals), [arrival("y", "1", 0), arrival("x", "2", 100), arrival("x", "1", 99)]);
+    }
 }

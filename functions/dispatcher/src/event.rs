@@ -77,6 +77,7 @@ impl Event {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {
+    event_version: Option<String>,
     event_name: String,
     s3: RecordEntity,
 }
@@ -106,13 +107,21 @@ struct RecordObject {
 
 /// The object of a record, if one was created. A record that cannot be read harms no other.
 fn arrival_of_record(record: &Value) -> Option<Arrival> {
-    let Record { event_name, s3: RecordEntity { bucket, object } } = match Record::deserialize(record) {
+    let Record { event_version, event_name, s3: RecordEntity { bucket, object } } = match Record::deserialize(record) {
         Ok(record) => record,
         Err(error) => {
             tracing::error!(%error, "a record that cannot be read: ignored");
             return None;
         }
     };
+    // Tools that replay events leave the version out.
+    if let Some(version) = event_version.filter(|version| !is_known(version)) {
+        tracing::error!(
+            version,
+            "a record of another version than 2: ignored, reconcile or the sweep finds its object"
+        );
+        return None;
+    }
     // The schema says `ObjectCreated:Put`; tools that replay events write `s3:ObjectCreated:Put`.
     if !event_name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
         tracing::info!(event_name, "not the creation of an object: ignored");
@@ -132,6 +141,12 @@ fn arrival_of_record(record: &Value) -> Option<Arrival> {
         sequencer: object.sequencer,
     };
     Some(Arrival { bucket: bucket.name, key, version })
+}
+
+/// Whether a record of this version means what it meant when this was written: S3 counts the part before the point up
+/// when it no longer does, and the part behind it when there is merely more in a record.
+fn is_known(version: &str) -> bool {
+    version.split_once('.').is_some_and(|(major, _)| major == "2")
 }
 
 /// `detail` of EventBridge's event; unlike S3's own, its key is not encoded.
@@ -202,9 +217,48 @@ mod tests {
     }
 
     #[test]
+    fn a_record_of_another_major_version_is_not_read() {
+        for (version, read) in [
+            ("2.0", true),
+            ("2.1", true),
+            ("2.99", true),
+            ("3.0", false),
+            ("1.0", false),
+            ("20.1", false),
+            ("2", false),
+        ] {
+            let mut newer = record("ObjectCreated:Put", "a");
+            newer["eventVersion"] = version.into();
+            let records = json!({ "Records": [newer, record("ObjectCreated:Put", "b")] });
+            assert_eq!(keys(&records), if read { &["a", "b"][..] } else { &["b"] }, "{version}");
+        }
+        let mut replayed = record("s3:ObjectCreated:Put", "a");
+        replayed.as_object_mut().unwrap().remove("eventVersion");
+        assert_eq!(keys(&json!({ "Records": [replayed] })), ["a"]);
+    }
+
+    #[test]
+    fn what_is_absent_from_a_record_is_unknown_and_what_is_unknown_is_passed_over() {
+        let mut sparse = record("ObjectCreated:Put", "a");
+        sparse["s3"]["object"] = json!({ "key": "a", "eTag": "e", "versionId": "null", "more": { "x": 1 } });
+        sparse["glacierEventData"] = json!({});
+        let Ok(Event::Arrivals(arrivals)) = Event::parse(&json!({ "Records": [sparse] })) else { panic!() };
+        let version = ObjectVersion { e_tag: "e".into(), version_id: None, size: None, sequencer: None };
+        assert_eq!(arrivals, [Arrival { bucket: "b".into(), key: "a".into(), version }]);
+    }
+
+    #[test]
+    fn a_thousand_records_are_a_thousand_arrivals_and_one_bad_one_harms_none() {
+        let mut records: Vec<Value> = (0..1000).map(|n| record("ObjectCreated:Put", &format!("uploads/{n}"))).collect();
+        records[500] = json!([7]);
+        assert_eq!(keys(&json!({ "Records": records })).len(), 999);
+    }
+
+    #[test]
     fn keys_are_decoded_once() {
         assert_eq!(keys(&json!({ "Records": [record("ObjectCreated:Put", "a+b%2Bc")] })), ["a b+c"]);
         assert!(keys(&json!({ "Records": [record("ObjectCreated:Put", "%FF")] })).is_empty());
+        assert_eq!(keys(&json!({ "Records": [record("ObjectCreated:Put", "100%25%zz%")] })), ["100%%zz%"]);
         let event = json!({
             "version": "0", "id": "1", "detail-type": "Object Created", "source": "aws.s3", "account": "1",
             "time": "2026-01-01T00:00:00Z", "region": "us-east-1", "resources": [],

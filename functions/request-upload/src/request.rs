@@ -9,7 +9,8 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use shared::error::{Code, Failure};
 use shared::format::Format;
-use shared::key::MAX_FILENAME_BYTES;
+use shared::key;
+use shared::object::Object;
 use shared::recipe::Recipe;
 
 /// Most entries of `metadata`.
@@ -38,7 +39,7 @@ pub(crate) struct UploadBody {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchBody {
-    files: Vec<UploadBody>,
+    files: Vec<Object<UploadBody>>,
 }
 
 /// An upload that may be offered a slot.
@@ -81,10 +82,7 @@ impl UploadBody {
     /// Checks everything that the body's shape alone does not.
     pub(crate) fn check(self, max_upload_bytes: u64) -> Result<Upload, Failure> {
         let refuse = |message: String| Err(Failure::client(Code::InvalidRequest, message));
-        let filename = self.filename.filter(|name| !name.is_empty());
-        if filename.as_ref().is_some_and(|name| name.len() > MAX_FILENAME_BYTES) {
-            return refuse(format!("filename: at most {MAX_FILENAME_BYTES} bytes"));
-        }
+        let filename = key::given_filename(self.filename)?;
         match self.size {
             Some(0) => return refuse("size: a photo has at least one byte".to_owned()),
             Some(size) if size > max_upload_bytes => {
@@ -130,7 +128,7 @@ impl BatchBody {
             let message = format!("files: 1 to {MAX_BATCH} entries, not {}", self.files.len());
             return Err(Failure::client(Code::InvalidRequest, message));
         }
-        let checked = self.files.into_iter().enumerate().map(|(index, file)| {
+        let checked = self.files.into_iter().enumerate().map(|(index, Object(file))| {
             file.check(max_upload_bytes).map_err(|error| match error {
                 // One bad entry refuses the batch, so the answer is about the request: 400, whatever the entry's.
                 Failure::Client { message, .. } => {

@@ -70,7 +70,7 @@ enum Output {
 
 /// A model that cannot be used, and the file that is at fault.
 #[derive(Debug, thiserror::Error)]
-#[error("MODEL_DIR: {} {problem}", path.display())]
+#[error("{} {problem}", path.display())]
 pub(crate) struct ModelError {
     path: PathBuf,
     problem: String,

@@ -1,10 +1,13 @@
 //! What this function is configured by.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use shared::config::{ConfigError, Vars};
 use shared::recipe::{Recipe, WatermarkText};
+
+use crate::classify::{Classifier, ModelError};
 
 /// Settings of the worker.
 #[derive(Clone, Debug)]
@@ -19,8 +22,8 @@ pub struct Config {
     pub queue_url: String,
     /// `NOTIFY_TOPIC_ARN`; unset: nothing is published.
     pub topic_arn: Option<String>,
-    /// `MODEL_DIR`, default `models/efficientnet-lite0`.
-    pub model_dir: PathBuf,
+    /// `MODEL_DIR`, default `models/efficientnet-lite0`: the model, loaded.
+    pub(crate) classifier: Arc<Classifier>,
     /// `DEFAULT_RECIPE`, default `assets/recipes/default.json`, and the files beside it.
     pub recipes: Recipes,
     /// `WATERMARK_TEXT`, default `© Darkroom`.
@@ -85,8 +88,19 @@ fn read_recipe(path: &Path) -> Result<Recipe, RecipeFileError> {
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
 }
 
+/// The problem with the model, with its causes.
+fn chain(error: &ModelError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.extend([": ", &error.to_string()]);
+        cause = error.source();
+    }
+    text
+}
+
 impl Config {
-    /// Reads the settings and the recipe files, or says everything that is wrong with them.
+    /// Reads the settings, the recipe files and the model, or says everything that is wrong with them.
     pub fn read(mut vars: Vars) -> Result<Self, ConfigError> {
         let (upload_bucket, processed_bucket) = vars.buckets();
         let recipe_path = vars.path_or("DEFAULT_RECIPE", "assets/recipes/default.json");
@@ -99,14 +113,17 @@ impl Config {
         let max_pixels = vars.number_or("MAX_PIXELS", 100_000_000, 1, 1_000_000_000);
         let (topic_arn, allowed_origins) = (vars.optional("NOTIFY_TOPIC_ARN"), vars.allowed_origins());
         let model_dir = vars.path_or("MODEL_DIR", "models/efficientnet-lite0");
-        let Some((recipes, watermark_text)) = recipes.zip(text) else { return Err(vars.into_error()) };
+        let classifier = Classifier::load(&model_dir).map_err(|error| vars.problem("MODEL_DIR", chain(&error))).ok();
+        let Some(((recipes, watermark_text), classifier)) = recipes.zip(text).zip(classifier) else {
+            return Err(vars.into_error());
+        };
         vars.finish(Self {
             upload_bucket,
             processed_bucket,
             table,
             queue_url,
             topic_arn,
-            model_dir,
+            classifier: Arc::new(classifier),
             recipes,
             watermark_text,
             max_upload_bytes,
@@ -126,11 +143,17 @@ mod tests {
             ("DEFAULT_RECIPE".to_owned(), "no/such/file.json".to_owned()),
             ("WATERMARK_TEXT".to_owned(), "   ".to_owned()),
             ("MAX_PIXELS".to_owned(), "0".to_owned()),
+            ("MODEL_DIR".to_owned(), "no/model".to_owned()),
         ]);
         let message = Config::read(vars).unwrap_err().to_string();
-        for part in
-            ["UPLOAD_BUCKET", "no/such/file.json cannot be read", "WATERMARK_TEXT", "MAX_PIXELS", "SQS_QUEUE_URL"]
-        {
+        for part in [
+            "UPLOAD_BUCKET",
+            "no/such/file.json cannot be read",
+            "WATERMARK_TEXT",
+            "MAX_PIXELS",
+            "MODEL_DIR no/model/model.json cannot be read",
+            "SQS_QUEUE_URL",
+        ] {
             assert!(message.contains(part), "{part} is not in: {message}");
         }
     }

@@ -23,7 +23,6 @@ use shared::http::Cors;
 use shared::time::Timestamp;
 use tokio::sync::Semaphore;
 
-use classify::Classifier;
 pub use config::{Config, Recipes};
 use image::Watermarker;
 use pipeline::Pipeline;
@@ -42,8 +41,8 @@ pub struct Worker {
 struct UnknownEvent;
 
 impl Worker {
-    /// Loads the model and wires the function to its services. Errors name the file or setting that is at fault.
-    pub fn new(config: Config, sdk: &SdkConfig, ambient: Ambient) -> Result<Self, Error> {
+    /// Wires the function to its services.
+    pub fn new(config: Config, sdk: &SdkConfig, ambient: Ambient) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let jobs = JobTable::new(sdk, &config.table);
         let processed = Bucket::new(sdk, &config.processed_bucket);
@@ -53,7 +52,7 @@ impl Worker {
         let pipeline = Pipeline {
             uploads: Bucket::new(sdk, &config.upload_bucket),
             processed: processed.clone(),
-            classifier: Arc::new(Classifier::load(&config.model_dir)?),
+            classifier: config.classifier,
             watermarker: Arc::new(Watermarker::new(config.watermark_text)),
             recipes: config.recipes,
             max_upload_bytes: config.max_upload_bytes,
@@ -69,7 +68,7 @@ impl Worker {
             // One more than cores: the next photo is fetched while the others are worked on.
             slots: Semaphore::new(cores + 1),
         };
-        Ok(Self { processor, cors: Cors::new(allowed_origins) })
+        Self { processor, cors: Cors::new(allowed_origins) }
     }
 
     /// Handles one event.

@@ -10,6 +10,6 @@ use worker::{Config, Worker};
 async fn main() -> Result<(), Error> {
     let vars = Vars::from_env();
     telemetry::init_json(vars.optional("RUST_LOG").as_deref());
-    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL)?;
+    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL);
     run(service_fn(async |event| function.handle(event).await)).await
 }

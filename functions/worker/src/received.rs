@@ -3,6 +3,7 @@
 use aws_lambda_events::sqs::SqsMessage;
 use shared::job::Delivery;
 use shared::message::{WORK_ID_ATTRIBUTE, WorkItem};
+use shared::object::Object;
 use shared::time::Timestamp;
 
 /// A message as it was received.
@@ -37,7 +38,7 @@ impl From<SqsMessage> for Received {
             receipt_handle: record.receipt_handle.unwrap_or_default(),
             receive_count,
             delivery,
-            item: serde_json::from_str(record.body.as_deref().unwrap_or_default()),
+            item: serde_json::from_str(record.body.as_deref().unwrap_or_default()).map(|Object(item)| item),
         }
     }
 }

@@ -191,7 +191,7 @@ mod tests {
         for _ in 0..2 {
             let servers = Group::default();
             let database = DynamoDb::start(&dir.path().join("dynamodb.sqlite"), &servers).await.unwrap();
-            let client = Client::new(&stack::sdk_config(database.address));
+            let client = Client::new(&stack::sdk_config(database.address, &stack::public_key()));
             ensure_table(&client, "jobs").await.unwrap();
             let described = client.describe_table().table_name("jobs").send().await.unwrap();
             let table = described.table.unwrap();

@@ -2,11 +2,13 @@
 //!
 //! A page on the internet can point a name of its own at 127.0.0.1 and have the reader's browser talk to what listens
 //! there (DNS rebinding). Its requests carry the foreign name, so only the names of this machine are answered.
+//!
+//! A page may also call this machine by its right name. Then the browser says in `Origin` where the page is from.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -38,9 +40,33 @@ pub(crate) fn is_local(host: &str) -> bool {
     })
 }
 
+/// Whether a page sent this that did not come from this machine.
+pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| {
+        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        !host.is_some_and(|(_, host)| is_local(host))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_pages_of_this_machine_are_at_home() {
+        for (origin, foreign) in [
+            ("http://127.0.0.1:8080", false),
+            ("http://localhost:3000", false),
+            ("https://example.com", true),
+            ("http://127.0.0.1.example.com", true),
+            ("null", true),
+            ("", true),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ORIGIN, origin.parse().unwrap())]);
+            assert_eq!(is_foreign(&headers), foreign, "{origin}");
+        }
+        assert!(!is_foreign(&HeaderMap::new()));
+    }
 
     #[test]
     fn only_the_names_of_this_machine_are_local() {

@@ -13,6 +13,7 @@ mod functions;
 mod gateway;
 mod host;
 mod notifier;
+mod own_key;
 mod queue_mapping;
 mod redrive;
 mod s3;
@@ -22,6 +23,7 @@ mod sns;
 mod sqlite;
 mod sqs;
 mod stack;
+mod steady;
 mod stop;
 mod wall_clock;
 
@@ -82,7 +84,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
 
     let stack = Stack::open(data_dir.path(), &servers, intake.token()).await?;
     servers.spawn(|stop| server::serve(aws_listener, endpoint::router(&stack), stop));
-    let sdk = stack::sdk_config(aws);
+    let sdk = stack::sdk_config(aws, &stack.functions_key);
     stack.create_missing(&sdk).await?;
     let functions = Arc::new(Functions::new(&sdk, &stack::variables(aws), Ambient::REAL)?);
 

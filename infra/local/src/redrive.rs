@@ -10,7 +10,8 @@ use crate::stack::{self, ACCOUNT, DEAD_LETTER_QUEUE, QUEUE};
 
 /// Puts every message of the dead-letter queue behind `aws` back into the work queue, and says how many there were.
 pub(crate) async fn run(aws: SocketAddr) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let queue = WorkQueue::new(&stack::sdk_config(aws), &format!("http://{aws}/{ACCOUNT}/{QUEUE}"));
+    let queue =
+        WorkQueue::new(&stack::sdk_config(aws, &stack::public_key()), &format!("http://{aws}/{ACCOUNT}/{QUEUE}"));
     let dead = queue.dead_letter_queue().await?.ok_or_else(|| format!("{QUEUE} has no dead-letter queue"))?;
     let messages = dead.depth().await?;
     if messages > 0 {

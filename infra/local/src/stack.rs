@@ -1,18 +1,19 @@
 //! What stands for AWS on this machine: the four services, what has to exist in them, and how to reach them.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::json;
 use shared::config::Vars;
 use tokio_util::sync::CancellationToken;
 
 use crate::dynamodb::{self, DynamoDb};
-use crate::s3::{self, EventRule};
+use crate::own_key;
+use crate::s3::{self, Credentials, EventRule};
 use crate::sns::{self, Sns};
 use crate::sqlite;
 use crate::sqs::{self, Sqs};
@@ -22,7 +23,7 @@ use crate::stop::Group;
 pub(crate) const ACCOUNT: &str = "000000000000";
 /// The region that everything is in.
 pub(crate) const REGION: &str = s3::REGION;
-/// The credentials that S3 verifies.
+/// The credentials that everybody may use; S3 verifies them.
 pub(crate) const ACCESS_KEY: &str = "darkroom";
 /// See [`ACCESS_KEY`]. No secret at all: it guards a loopback port, and is printed at every start.
 pub(crate) const SECRET_KEY: &str = "darkroom-secret";
@@ -43,6 +44,8 @@ pub(crate) enum StackError {
     DynamoDb(#[from] dynamodb::OpenError),
     #[error(transparent)]
     Sqlite(#[from] sqlite::OpenError),
+    #[error("cannot keep a key for the functions")]
+    Key(#[from] io::Error),
     #[error("cannot create the buckets")]
     Buckets(#[from] s3::Error),
     #[error("cannot create the table {TABLE}")]
@@ -60,6 +63,8 @@ pub(crate) struct Stack {
     pub(crate) dynamodb: DynamoDb,
     pub(crate) sqs: Arc<Sqs>,
     pub(crate) sns: Arc<Sns>,
+    /// What the functions sign with.
+    pub(crate) functions_key: Credentials,
 }
 
 impl Stack {
@@ -75,6 +80,7 @@ impl Stack {
             dynamodb: DynamoDb::start(&dir.join("dynamodb.sqlite"), servers).await?,
             sqs: Sqs::open(&dir.join("sqs.sqlite"), intake)?,
             sns: Sns::open(&dir.join("sns.sqlite"))?,
+            functions_key: own_key::of(dir)?,
         };
         let sqs = Arc::clone(&stack.sqs);
         servers.spawn(|stop| async move { sqs.expire(stop).await });
@@ -98,9 +104,15 @@ impl Stack {
     }
 }
 
-/// How an SDK client reaches the stack behind `aws`. Nothing of the user's own AWS configuration gets into it.
-pub(crate) fn sdk_config(aws: SocketAddr) -> SdkConfig {
-    let credentials = Credentials::from_keys(ACCESS_KEY, SECRET_KEY, None);
+/// The key that everybody may use.
+pub(crate) fn public_key() -> Credentials {
+    Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() }
+}
+
+/// How an SDK client with `key` reaches the stack behind `aws`. Nothing of the user's own AWS configuration gets into
+/// it.
+pub(crate) fn sdk_config(aws: SocketAddr, key: &Credentials) -> SdkConfig {
+    let credentials = aws_credential_types::Credentials::from_keys(&key.access_key, &key.secret_key, None);
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(REGION))

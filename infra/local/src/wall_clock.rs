@@ -10,7 +10,12 @@ static SIMULATED: OnceLock<fn() -> DateTime<Utc>> = OnceLock::new();
 
 /// What the clock shows.
 pub(crate) fn now() -> DateTime<Utc> {
-    SIMULATED.get().map_or_else(Utc::now, |now| now())
+    simulated().unwrap_or_else(Utc::now)
+}
+
+/// What the simulation's clock shows, if there is one.
+pub(crate) fn simulated() -> Option<DateTime<Utc>> {
+    SIMULATED.get().map(|now| now())
 }
 
 /// The same in milliseconds since 1970.

@@ -1,18 +1,22 @@
 """Starts the real binary and talks to it as a user would: HTTP, the AWS CLI, boto3.
 
-Nothing here reaches into the process. Every test gets its own `Darkroom`, or shares the session's where it leaves no
+Nothing here reaches into the process; what S3 and SQS alone could do is done in the files that stand for them. Every test gets its own `Darkroom`, or shares the session's where it leaves no
 trace that another test would see.
 """
 
 import base64
+import functools
 import io
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -52,6 +56,8 @@ class Darkroom:
             stderr=self.log,
             text=True,
             env={**os.environ, **self.environment},
+            # As Python has it, a write beyond a file size limit is an error, and does not kill.
+            restore_signals=False,
         )
         self.banner = ""
         while "s3 cp" not in self.banner:
@@ -77,6 +83,7 @@ class Darkroom:
         assert "something still ran" not in self.read_log()
         return code
 
+    @functools.cache
     def client(self, service):
         return boto3.client(
             service,
@@ -95,6 +102,12 @@ class Darkroom:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def count(self, queue):
+        """How many messages are in the queue, those in flight and those delayed included."""
+        sqs, url = self.client("sqs"), self.queue_url(queue)
+        names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
+        return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
+
     def notices(self):
         """What the topic was told so far: each message with its attributes."""
         told, place = [], {"limit": 1000, "after": 0}
@@ -103,12 +116,32 @@ class Darkroom:
             place["after"] = page[-1]["sequence"]
         return [(json.loads(entry["message"]), entry["attributes"]) for entry in told]
 
-    def count(self, queue):
-        """How many messages are in a queue, those in flight included."""
-        sqs = self.client("sqs")
-        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        return sum(map(int, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()))
+    def execute(self, file, statement, *values):
+        """Runs SQL on a file of the data folder: what AWS would do by itself, and nobody can ask it for."""
+        with closing(sqlite3.connect(Path(self.data_dir) / f"{file}.sqlite", timeout=30)) as database, database:
+            return database.execute(statement, values).fetchall()
+
+    def lose_events(self):
+        """From here on S3 loses every event but those that are handed to `deliver`."""
+        self.execute(
+            "s3",
+            """CREATE TRIGGER IF NOT EXISTS lose AFTER INSERT ON outbox WHEN NEW.body NOT LIKE '%"by":"hand"%'
+               BEGIN DELETE FROM outbox WHERE id = NEW.id; END""",
+        )
+
+    def deliver(self, event):
+        """Has S3 deliver an event; returns once the dispatcher has taken it."""
+        body = json.dumps({**event, "by": "hand"}, separators=(",", ":"))
+        self.execute("s3", "INSERT INTO outbox (body, due_at) VALUES (?, 0)", body)
+        # The outbox is looked at when something is uploaded. A folder is no photo.
+        self.client("s3").put_object(Bucket=UPLOADS, Key="uploads/folder/", Body=b"")
+        deadline = time.monotonic() + 90
+        while self.execute("s3", "SELECT 1 FROM outbox WHERE body = ?", body):
+            assert time.monotonic() < deadline, f"not taken: {self.read_log()[-3000:]}"
+            time.sleep(0.05)
+
+    def queue_url(self, name="darkroom-queue"):
+        return self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
 
     def get(self, path, **options):
         return requests.get(self.api + path, **options)
@@ -155,6 +188,27 @@ class Darkroom:
         return self.completed(jobs[0]["jobId"], seconds)
 
 
+@dataclass(frozen=True)
+class Traces:
+    """Everything that a request could have left: rows, objects, messages, notices."""
+
+    rows: int
+    objects: frozenset
+    messages: int
+    notices: int
+
+    @classmethod
+    def of(cls, darkroom):
+        s3 = darkroom.client("s3")
+        pages = [page for bucket in (UPLOADS, PROCESSED) for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)]
+        return cls(
+            darkroom.client("dynamodb").scan(TableName="darkroom-jobs", Select="COUNT")["Count"],
+            frozenset(object["Key"] for page in pages for object in page.get("Contents", [])),
+            sum(darkroom.count(queue) for queue in ("darkroom-queue", "darkroom-dlq")),
+            len(darkroom.notices()),
+        )
+
+
 @pytest.fixture(scope="session")
 def darkroom(tmp_path_factory):
     """A Darkroom that tests share."""
@@ -175,6 +229,14 @@ def own_darkroom(tmp_path):
     yield start
     for instance in started:
         instance.process.kill()
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    """A Darkroom where nothing happens but what this module's tests ask for."""
+    instance = Darkroom(tmp_path_factory.mktemp("quiet") / "data")
+    yield instance
+    assert instance.stop() == 0
 
 
 def sample(name):

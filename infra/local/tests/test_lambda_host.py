@@ -164,6 +164,15 @@ def test_each_function_answers_a_real_event_under_a_lambda_host(aws):
     poison = {**work, "messageId": "poison", "body": "not JSON"}
     assert invoke(aws, "worker", {"Records": [work, poison]}) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
 
+    # Only the API itself says that a body is base64, so where it is not the function errs, and goes on with the next.
+    for name, path in (("request-upload", "/uploads"), ("worker", "/classify")):
+        broken = {**http_event("POST", path), "body": "%%%", "isBase64Encoded": True}
+        answer = aws("lambda").invoke(FunctionName=name, Payload=json.dumps(broken))
+        assert "FunctionError" in answer, json.load(answer["Payload"])
+        wrong = invoke(aws, name, http_event("POST", path, ["cat.jpg"]))
+        assert (wrong["statusCode"], json.loads(wrong["body"])["code"]) == (400, "INVALID_REQUEST")
+    assert aws("dynamodb").scan(TableName="jobs", Select="COUNT")["Count"] == 1
+
     answer = invoke(aws, "job-status", http_event("GET", f"/jobs/{slot['jobId']}"))
     job = json.loads(answer["body"])
     assert job["status"] == "COMPLETED", job

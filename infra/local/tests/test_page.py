@@ -46,9 +46,23 @@ def test_a_tiff_is_shown_as_a_jpeg(page, tmp_path):
 
 
 def test_what_is_no_photo_is_told_in_words_and_shown_as_text(page, tmp_path):
-    name = "<img src=x onerror=alert(1)>.jpg"
+    name = "<img src=x onerror=window.pwned=1>.jpg"
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": b"no photo"})
     card = page.locator("#jobs li")
     expect(card).to_have_class("failed", timeout=30_000)
     expect(card.locator("h2")).to_have_text(name)
     assert card.locator("img").count() == 0
+
+
+def test_a_name_that_is_markup_is_shown_as_text_beside_its_picture(page, tmp_path):
+    name = "<img src=x onerror=window.pwned=1>.jpg"
+    photo = (SAMPLES / "cat.jpg").read_bytes()
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": photo})
+    card = page.locator("#jobs li")
+    expect(card).to_have_class("completed", timeout=30_000)
+    expect(card.locator("h2")).to_have_text(name)
+    # The picture is the derivative's, and the only one.
+    assert card.locator("img").count() == 1 and page.evaluate("window.pwned") is None
+    with page.expect_download() as download:
+        card.locator("a").click()
+    assert "/" not in download.value.suggested_filename and download.value.suggested_filename.endswith(".jpg")

@@ -11,11 +11,13 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::EncodingType;
 use bytes::Bytes;
 
 use super::{NO_ANSWER, failure};
 use crate::error::Failure;
 use crate::job::{Job, JobId, ObjectVersion};
+use crate::key;
 use crate::time::Timestamp;
 
 /// What a derivative's `Cache-Control` says: its key names its content for good, and it is somebody's photo.
@@ -306,6 +308,8 @@ impl Bucket {
             .list_objects_v2()
             .bucket(&self.name)
             .prefix(prefix)
+            // XML has no way to write some of the characters that a key may have, control characters among them.
+            .encoding_type(EncodingType::Url)
             .set_start_after(start_after.map(str::to_owned))
             .send()
             .await
@@ -313,7 +317,7 @@ impl Bucket {
         let objects = page.contents().iter().filter_map(|object| {
             let modified_at = object.last_modified()?.secs().saturating_mul(1_000_000);
             Some(ListedObject {
-                key: object.key()?.to_owned(),
+                key: key::decode_event_key(object.key()?).ok()?,
                 e_tag: unquoted(object.e_tag()),
                 modified_at: Timestamp::from_micros(modified_at),
             })

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, Queu
 use super::failure;
 use super::work_queue::attributes;
 use crate::error::Failure;
-use crate::message::{WORK_ID_ATTRIBUTE, WorkItem};
+use crate::message::{self, WORK_ID_ATTRIBUTE, WorkItem};
 
 /// How long messages stay hidden while they are looked at, in seconds; afterwards they are shown again at once.
 const LOOK_SECONDS: i32 = 30;
@@ -99,7 +99,7 @@ impl DeadLetterQueue {
         self.client
             .send_message()
             .queue_url(&self.url)
-            .message_body(serde_json::to_string(item).map_err(Failure::permanent)?)
+            .message_body(message::to_json(item).map_err(Failure::permanent)?)
             .set_message_attributes(Some(attributes(item, work_id)?))
             .send()
             .await

@@ -6,7 +6,7 @@ use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::failure;
 use crate::error::Failure;
-use crate::message::JobNotice;
+use crate::message::{self, JobNotice};
 
 /// An SNS topic.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Topic {
             .client
             .publish()
             .topic_arn(&self.arn)
-            .message(serde_json::to_string(notice).map_err(Failure::permanent)?)
+            .message(message::to_json(notice).map_err(Failure::permanent)?)
             .message_attributes("status", attribute(notice.status.as_str())?);
         if let Some(code) = notice.error_code {
             request = request.message_attributes("errorCode", attribute(code.as_str())?);

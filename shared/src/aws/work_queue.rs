@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageB
 
 use super::{DeadLetterQueue, failure};
 use crate::error::Failure;
-use crate::message::{JOB_ID_ATTRIBUTE, WORK_ID_ATTRIBUTE, WorkItem};
+use crate::message::{self, JOB_ID_ATTRIBUTE, WORK_ID_ATTRIBUTE, WorkItem};
 
 /// Most messages in one request: an SQS limit.
 const MAX_BATCH: usize = 10;
@@ -123,7 +123,7 @@ impl WorkQueue {
 fn entry(id: &str, item: &WorkItem, work_id: &str) -> Result<SendMessageBatchRequestEntry, Failure> {
     SendMessageBatchRequestEntry::builder()
         .id(id)
-        .message_body(serde_json::to_string(item).map_err(Failure::permanent)?)
+        .message_body(message::to_json(item).map_err(Failure::permanent)?)
         .set_message_attributes(Some(attributes(item, work_id)?))
         .build()
         .map_err(Failure::permanent)

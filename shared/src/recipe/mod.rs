@@ -16,6 +16,8 @@ pub use font::FONT;
 pub use resize::{Fit, Resize};
 pub use watermark::{Color, Fraction, Position, Watermark, WatermarkChoice, WatermarkText};
 
+use crate::object::Object;
+
 /// Most derivatives one job may ask for.
 pub const MAX_DERIVATIVES: usize = 8;
 
@@ -30,7 +32,7 @@ pub const DEFAULT_QUALITY: u8 = 85;
 
 /// One to [`MAX_DERIVATIVES`] derivatives with distinct names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<DerivativeSpec>")]
+#[serde(try_from = "Vec<Object<DerivativeSpec>>")]
 pub struct Recipe(Vec<DerivativeSpec>);
 
 /// Why a recipe is refused. The message is shown to the client.
@@ -80,10 +82,11 @@ impl Recipe {
     }
 }
 
-impl TryFrom<Vec<DerivativeSpec>> for Recipe {
+impl TryFrom<Vec<Object<DerivativeSpec>>> for Recipe {
     type Error = RecipeError;
 
-    fn try_from(specs: Vec<DerivativeSpec>) -> Result<Self, RecipeError> {
+    fn try_from(specs: Vec<Object<DerivativeSpec>>) -> Result<Self, RecipeError> {
+        let specs: Vec<DerivativeSpec> = specs.into_iter().map(|Object(spec)| spec).collect();
         if specs.is_empty() {
             return Err(RecipeError::Empty);
         }
@@ -229,6 +232,8 @@ mod tests {
         check(r#"[{"name":"A"}]"#, Err("a-z"));
         check(r#"[{"name":"a","qualty":3}]"#, Err("qualty"));
         check(r#"[{"name":"a","quality":0}]"#, Err("1 to 100"));
+        check(r#"[["a"]]"#, Err("expected an object"));
+        check(r#"[{"name":"a","resize":[64,64]}]"#, Err("expected an object"));
         check(r#"[{"name":"a","resize":{}}]"#, Err("width"));
         check(r#"[{"name":"a","resize":{"width":9000}}]"#, Err("8192"));
         check(r#"[{"name":"a","resize":{"width":9,"fit":"cover"}}]"#, Err("needs a width and a height"));

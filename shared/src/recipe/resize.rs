@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_SIDE, RecipeError, in_range};
+use crate::object::Object;
 
 /// The box a derivative is made to fit, in pixels of the upright picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "ResizeFields", into = "ResizeFields")]
+#[serde(try_from = "Object<ResizeFields>", into = "ResizeFields")]
 pub struct Resize {
     /// Width of the box, 1–[`MAX_SIDE`].
     pub width: Option<u32>,
@@ -44,10 +45,10 @@ struct ResizeFields {
     enlarge: bool,
 }
 
-impl TryFrom<ResizeFields> for Resize {
+impl TryFrom<Object<ResizeFields>> for Resize {
     type Error = RecipeError;
 
-    fn try_from(fields: ResizeFields) -> Result<Self, RecipeError> {
+    fn try_from(Object(fields): Object<ResizeFields>) -> Result<Self, RecipeError> {
         let ResizeFields { width, height, fit, enlarge } = fields;
         for side in [width, height].into_iter().flatten() {
             in_range(f64::from(side), 1.0, f64::from(MAX_SIDE))?;

@@ -16,13 +16,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::from_fn;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use serde_json::json;
-use shared::error::Code;
+use shared::error::{Code, Failure};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,6 +40,9 @@ const MAX_HEADER_BYTES: usize = 10_240;
 /// How much of a body that is too large is read to its end, so that the client reads our answer instead of a reset
 /// connection.
 const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Longest that a client may take for a request's body.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// Longest that a function may take before the client gets an answer without it.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -87,7 +89,8 @@ async fn invoke(
     if header_bytes(parts) > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
     }
-    let body = read(&parts.headers, body).await?;
+    let read = tokio::time::timeout(BODY_TIME, read(&parts.headers, body));
+    let body = read.await.map_err(|_| Refusal::BodyTooSlow)??;
     let route = route::find(&parts.method, parts.uri.path());
     let event = event::from_request(parts, &body, &route, peer, request_id);
     if event.to_string().len() > MAX_EVENT_BYTES {
@@ -137,6 +140,7 @@ enum Refusal {
     HeadersTooLarge,
     BodyTooLarge,
     BodyCutShort,
+    BodyTooSlow,
     FunctionFailed,
     TimedOut,
     Stopping,
@@ -144,26 +148,22 @@ enum Refusal {
 
 impl Refusal {
     fn answer(self, request_id: &str) -> Response {
-        let (status, code, error) = match self {
-            Self::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Code::PayloadTooLarge,
-                "the request line and headers exceed 10 KB",
-            ),
-            Self::BodyTooLarge => {
-                (Code::PayloadTooLarge.status(), Code::PayloadTooLarge, "the body is too large; see POST /uploads")
-            }
-            Self::BodyCutShort => (StatusCode::BAD_REQUEST, Code::InvalidRequest, "the body was cut short"),
-            Self::FunctionFailed => (Code::Internal.status(), Code::Internal, "internal error"),
-            Self::Stopping => (Code::Unavailable.status(), Code::Unavailable, "stopping; please try again"),
-            Self::TimedOut => (Code::Unavailable.status(), Code::Unavailable, "this took too long; please try again"),
+        let (code, error) = match self {
+            Self::HeadersTooLarge => (Code::PayloadTooLarge, "the request line and headers exceed 10 KB"),
+            Self::BodyTooLarge => (Code::PayloadTooLarge, "the body is too large; see POST /uploads"),
+            Self::BodyCutShort => (Code::InvalidRequest, "the body was cut short"),
+            Self::BodyTooSlow => (Code::InvalidRequest, "the body took too long to come"),
+            Self::FunctionFailed => (Code::Internal, "internal error"),
+            Self::Stopping => (Code::Unavailable, "stopping; please try again"),
+            Self::TimedOut => (Code::Unavailable, "this took too long; please try again"),
         };
-        let headers = [(header::CONTENT_TYPE, "application/json"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-        let body = json!({ "error": error, "code": code, "requestId": request_id });
-        let mut response = (status, headers, body.to_string()).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let mut response = shared::http::failure(&Failure::client(code, error), request_id);
+        match self {
+            Self::HeadersTooLarge => *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTooSlow => *response.status_mut() = StatusCode::REQUEST_TIMEOUT,
+            _ => {}
         }
-        response
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        response.map(Body::from)
     }
 }

@@ -1,7 +1,13 @@
-//! Who may ask: one access key, and the rules of S3 about signatures that s3s leaves open.
+//! Who may ask: two access keys, and the rules of S3 about signatures that s3s leaves open.
 //!
 //! s3s verifies the signature itself, the age of the request and the expiry of a presigned URL. There are no policies
-//! here: whoever holds the key may do everything.
+//! here: whoever holds a key may do everything.
+//!
+//! One of the keys is printed at every start, so a page on the internet knows it too, and the browser of whoever reads
+//! that page reaches this port. The browser says where the page is from, in `Origin`, and pages from elsewhere are
+//! refused what that key signed. The functions have a key that nobody knows: their presigned URLs work for any page.
+
+use std::fmt;
 
 use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
@@ -10,37 +16,62 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::{S3Result, s3_error};
 
 use super::REGION;
+use crate::host;
 
 /// Longest life of a presigned URL in seconds, as S3 has it: a week.
 const MAX_EXPIRES: u32 = 604_800;
 
-/// The one key that opens the store.
-#[derive(Debug, Clone)]
+/// An access key with its secret.
+#[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
 }
 
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
+/// The keys that open the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    /// Known to everybody.
+    pub(crate) public: Credentials,
+    /// The functions' own.
+    pub(crate) own: Credentials,
+}
+
 #[async_trait::async_trait]
-impl S3Auth for Credentials {
+impl S3Auth for Keys {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        if access_key == self.access_key {
-            Ok(SecretKey::from(self.secret_key.as_str()))
-        } else {
-            Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
+        match [&self.public, &self.own].into_iter().find(|key| key.access_key == access_key) {
+            Some(key) => Ok(SecretKey::from(key.secret_key.as_str())),
+            None => {
+                Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
+            }
         }
     }
 }
 
 /// What has to hold for a request beyond a right signature.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Access;
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) public_key: String,
+}
 
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if context.credentials().is_none() {
+        let Some(credentials) = context.credentials() else {
             return Err(s3_error!(AccessDenied, "Access Denied"));
+        };
+        if credentials.access_key == self.public_key && host::is_foreign(context.headers()) {
+            return Err(s3_error!(
+                AccessDenied,
+                "Pages of other origins may not sign with the key that everybody knows."
+            ));
         }
         // An HTML form carries its signature among its fields, and its policy says which others it may have.
         if context.s3_op().name() == "PostObject" || is_version_2_url(context.uri()) {

@@ -1,5 +1,7 @@
 //! Conditional requests: `If-Match` and its kin, for reading, writing and copying.
 
+use http::HeaderMap;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 use s3s::dto::{ETagCondition, Timestamp};
 
 use super::error::Error;
@@ -16,6 +18,16 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
+    /// Those of a copy that are about its target. s3s knows only those about its source.
+    pub(crate) fn of_target(headers: &HeaderMap) -> Result<Self, Error> {
+        let condition = |name| {
+            let text = headers.get(name).map(|value| value.to_str().unwrap_or_default());
+            let parsed = text.map(str::parse).transpose();
+            parsed.map_err(|_| Error::InvalidArgument("A condition has to be an entity tag or an asterisk."))
+        };
+        Ok(Self { if_match: condition(IF_MATCH)?, if_none_match: condition(IF_NONE_MATCH)?, ..Self::default() })
+    }
+
     /// For GET and HEAD. An entity tag outranks the date it stands beside (RFC 9110, section 13.2.2).
     pub(crate) fn allow_read(&self, object: &Object) -> Result<(), Error> {
         let modified = object.modified_to_the_second();

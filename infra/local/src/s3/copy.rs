@@ -4,11 +4,11 @@ use std::io::{Seek as _, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 
-use s3s::S3Response;
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, ETag, MetadataDirective,
     UploadPartCopyInput, UploadPartCopyOutput,
 };
+use s3s::{S3Request, S3Response};
 
 use super::attributes::sent_attributes;
 use super::checksum::{Algorithm, put_checksum};
@@ -34,8 +34,10 @@ macro_rules! source_conditions {
 
 pub(crate) async fn object(
     store: &Arc<Store>,
-    mut input: CopyObjectInput,
+    request: S3Request<CopyObjectInput>,
 ) -> Result<S3Response<CopyObjectOutput>, Error> {
+    let conditions = Conditions::of_target(&request.headers)?;
+    let mut input = request.input;
     let request = RequestId::new();
     let headers = request_headers(&request);
     let output = store
@@ -74,7 +76,7 @@ pub(crate) async fn object(
                 checksum: checksum.as_ref(),
                 upload: None,
                 cause: Cause::Copy,
-                conditions: &Conditions::default(),
+                conditions: &conditions,
                 request: &request,
             };
             let published = store.transaction(|transaction| publish(store, transaction, &new))?;
@@ -126,8 +128,10 @@ pub(crate) async fn part(store: &Arc<Store>, mut input: UploadPartCopyInput) -> 
 
 fn source(source: &CopySource) -> Result<(&str, &str), Error> {
     match source {
-        CopySource::Bucket { bucket, key, version_id: None } => Ok((bucket, key)),
-        CopySource::Bucket { .. } => Err(Error::InvalidArgument("Versions of objects are not kept.")),
+        CopySource::Bucket { bucket, key, version_id } => {
+            Object::check_version(version_id.as_deref())?;
+            Ok((bucket, key))
+        }
         CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => {
             Err(Error::InvalidArgument("A copy source is a bucket and a key."))
         }

@@ -19,6 +19,8 @@ pub(crate) enum Error {
     NoSuchKey,
     #[error("The specified upload does not exist. It may have been aborted or completed.")]
     NoSuchUpload,
+    #[error("Invalid version id specified")]
+    InvalidVersion,
     #[error("Your key is too long")]
     KeyTooLong,
     #[error("At least one of the pre-conditions you specified did not hold")]
@@ -92,7 +94,7 @@ impl From<Error> for S3Error {
             Error::InvalidPart => S3ErrorCode::InvalidPart,
             Error::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
             Error::MalformedXml => S3ErrorCode::MalformedXML,
-            Error::InvalidArgument(_) => S3ErrorCode::InvalidArgument,
+            Error::InvalidArgument(_) | Error::InvalidVersion => S3ErrorCode::InvalidArgument,
             Error::InvalidRequest(_) => S3ErrorCode::InvalidRequest,
             Error::Database(_) | Error::File(_) | Error::Stored(_) | Error::Interrupted(_) => {
                 // The client learns nothing of the inside, so the cause is said here or nowhere.

@@ -47,7 +47,7 @@ use std::sync::Arc;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 
-pub(crate) use self::access::{Credentials, has_impossible_signature};
+pub(crate) use self::access::{Credentials, Keys, has_impossible_signature};
 pub(crate) use self::drain::drained;
 pub(crate) use self::error::Error;
 pub(crate) use self::event::EventRule;
@@ -60,15 +60,15 @@ pub(crate) const REGION: &str = "us-east-1";
 /// Most bytes of an upload by HTML form, which s3s holds in memory until it knows the whole.
 const MAX_FORM_BYTES: u64 = 64 << 20;
 
-/// S3 over `store`, for whoever signs with `credentials`. Path-style addresses only.
+/// S3 over `store`, for whoever signs with one of `keys`. Path-style addresses only.
 ///
 /// The service is cheap to clone. Hand it requests through [`drained`], or clients may miss the refusal of an upload.
-pub(crate) fn service(store: Arc<Store>, credentials: Credentials) -> S3Service {
+pub(crate) fn service(store: Arc<Store>, keys: Keys) -> S3Service {
     let mut config = S3Config::default();
     config.post_object_max_file_size = MAX_FORM_BYTES;
     let mut builder = S3ServiceBuilder::new(operations::Operations(store));
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-    builder.set_auth(credentials);
-    builder.set_access(access::Access);
+    builder.set_access(access::Access { public_key: keys.public.access_key.clone() });
+    builder.set_auth(keys);
     builder.build()
 }

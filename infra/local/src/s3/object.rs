@@ -72,6 +72,11 @@ impl Object {
         Ok((object, file))
     }
 
+    /// Refuses every version but the one there is, which has no name in a bucket that keeps none.
+    pub(crate) fn check_version(id: Option<&str>) -> Result<(), Error> {
+        if id.is_none_or(|id| id == "null") { Ok(()) } else { Err(Error::InvalidVersion) }
+    }
+
     pub(crate) fn modified(&self) -> Timestamp {
         timestamp(self.modified_at)
     }

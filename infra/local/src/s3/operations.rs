@@ -57,7 +57,7 @@ impl S3 for Operations {
     }
 
     async fn head_object(&self, request: Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
-        Ok(S3Response::new(read::head(&self.0, request.input).await?))
+        Ok(read::head(&self.0, request.input).await?)
     }
 
     async fn delete_object(&self, request: Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
@@ -69,7 +69,7 @@ impl S3 for Operations {
     }
 
     async fn copy_object(&self, request: Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-        Ok(copy::object(&self.0, request.input).await?)
+        Ok(copy::object(&self.0, request).await?)
     }
 
     /// No object has tags. The AWS CLI asks before it copies a large one.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Transaction, params};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -25,6 +25,10 @@ pub(crate) struct OutboxEvent {
     pub(crate) body: Value,
 }
 
+/// Longest that a deliverer holds an event back. One that seems to wait longer was put back before somebody set the
+/// clock back, and is due.
+const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(1);
+
 impl Store {
     /// Rings when a new event is due. A ring between two waits is kept, so a loop that drains, then waits, misses none.
     pub(crate) fn event_signal(&self) -> Arc<Notify> {
@@ -35,9 +39,12 @@ impl Store {
     pub(crate) async fn pending_events(self: &Arc<Self>, limit: u32) -> Result<Vec<OutboxEvent>, Error> {
         self.blocking(move |store| {
             let database = store.database();
-            let mut due = database
-                .prepare_cached("SELECT id, attempts, body FROM outbox WHERE due_at <= ?1 ORDER BY id LIMIT ?2")?;
-            let mut rows = due.query(params![wall_clock::now_millis(), limit])?;
+            let mut due = database.prepare_cached(
+                "SELECT id, attempts, body FROM outbox WHERE due_at NOT BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
+            )?;
+            let now = wall_clock::now();
+            let (next, last) = (now.timestamp_millis() + 1, (now + LONGEST_WAIT).timestamp_millis());
+            let mut rows = due.query(params![next, last, limit])?;
             let mut events = Vec::new();
             while let Some(row) = rows.next()? {
                 let body: String = row.get(2)?;
@@ -48,7 +55,7 @@ impl Store {
         .await
     }
 
-    /// When the next event falls due, which may have passed; `None` if none waits.
+    /// When the next event falls due by the clock as it is now, which may have passed; `None` if none waits.
     pub(crate) async fn next_event_due(self: &Arc<Self>) -> Result<Option<DateTime<Utc>>, Error> {
         self.blocking(|store| {
             let due: Option<i64> =

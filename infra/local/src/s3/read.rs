@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream;
+use http::StatusCode;
+use s3s::S3Response;
 use s3s::dto::{ETag, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, StreamingBlob};
 use tokio::io::AsyncReadExt as _;
 
@@ -33,23 +35,20 @@ pub(crate) async fn get(store: &Arc<Store>, input: GetObjectInput) -> Result<Get
         if_unmodified_since: input.if_unmodified_since,
     };
     check_part_number(input.part_number)?;
+    Object::check_version(input.version_id.as_deref())?;
     store
         .blocking(move |store| {
             let (object, mut file) = Object::open(store, &input.bucket, &input.key)?;
             conditions.allow_read(&object)?;
             let size = object.size;
-            let range = input.range.map(|range| match range.check(size) {
-                Ok(range) if !range.is_empty() => Ok(range),
-                _ => Err(Error::InvalidRange { size }),
-            });
-            let part = range.transpose()?;
+            let part = part_of(size, input.range)?;
             // A checksum is over the whole, so beside a part of it the client would find it wrong.
             let checked = part.is_none() && input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED");
             let range = part.clone().unwrap_or(0..size);
             file.seek(SeekFrom::Start(range.start))?;
 
             let mut output = describe(object, checked);
-            output.content_range = part.map(|part| format!("bytes {}-{}/{size}", part.start, part.end - 1));
+            output.content_range = part.map(|part| content_range(&part, size));
             output.content_length = i64::try_from(range.end - range.start).ok();
             output.body = Some(stream(file, &range));
             Ok(output)
@@ -57,7 +56,7 @@ pub(crate) async fn get(store: &Arc<Store>, input: GetObjectInput) -> Result<Get
         .await
 }
 
-pub(crate) async fn head(store: &Arc<Store>, input: HeadObjectInput) -> Result<HeadObjectOutput, Error> {
+pub(crate) async fn head(store: &Arc<Store>, input: HeadObjectInput) -> Result<S3Response<HeadObjectOutput>, Error> {
     let conditions = Conditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,
@@ -65,11 +64,14 @@ pub(crate) async fn head(store: &Arc<Store>, input: HeadObjectInput) -> Result<H
         if_unmodified_since: input.if_unmodified_since,
     };
     check_part_number(input.part_number)?;
+    Object::check_version(input.version_id.as_deref())?;
     let checked = input.checksum_mode.is_some_and(|mode| mode.as_str() == "ENABLED");
     let object = store.blocking(move |store| Object::get(&store.database(), &input.bucket, &input.key)).await?;
     conditions.allow_read(&object)?;
-    let found = describe(object, checked);
-    Ok(HeadObjectOutput {
+    let size = object.size;
+    let part = part_of(size, input.range)?;
+    let found = describe(object, checked && part.is_none());
+    let output = HeadObjectOutput {
         accept_ranges: found.accept_ranges,
         cache_control: found.cache_control,
         checksum_crc32: found.checksum_crc32,
@@ -81,14 +83,31 @@ pub(crate) async fn head(store: &Arc<Store>, input: HeadObjectInput) -> Result<H
         content_disposition: found.content_disposition,
         content_encoding: found.content_encoding,
         content_language: found.content_language,
-        content_length: found.content_length,
+        content_length: i64::try_from(part.as_ref().map_or(size, |part| part.end - part.start)).ok(),
+        content_range: part.as_ref().map(|part| content_range(part, size)),
         content_type: found.content_type,
         e_tag: found.e_tag,
         expires: found.expires,
         last_modified: found.last_modified,
         metadata: found.metadata,
         ..HeadObjectOutput::default()
-    })
+    };
+    let mut response = S3Response::new(output);
+    response.status = part.map(|_| StatusCode::PARTIAL_CONTENT);
+    Ok(response)
+}
+
+/// The bytes that a request is about, if those are not all.
+fn part_of(size: u64, range: Option<s3s::dto::Range>) -> Result<Option<Range<u64>>, Error> {
+    let part = range.map(|range| match range.check(size) {
+        Ok(range) if !range.is_empty() => Ok(range),
+        _ => Err(Error::InvalidRange { size }),
+    });
+    part.transpose()
+}
+
+fn content_range(part: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", part.start, part.end - 1)
 }
 
 /// The first part of an object stands for the whole; an object has no other.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rusqlite::Transaction;
 use s3s::dto::{
-    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag,
-    PutObjectInput, PutObjectOutput,
+    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition,
+    ObjectIdentifier, PutObjectInput, PutObjectOutput,
 };
-use s3s::{S3Request, S3Response};
+use s3s::{S3Error, S3Request, S3Response};
 
 use super::attributes::{check_key, sent_attributes};
 use super::body::{Expected, Sent, receive};
@@ -91,6 +91,7 @@ pub(crate) fn request_headers(request: &RequestId) -> HeaderMap {
 
 pub(crate) async fn delete(store: &Arc<Store>, input: DeleteObjectInput) -> Result<DeleteObjectOutput, Error> {
     let conditions = Conditions { if_match: input.if_match, ..Conditions::default() };
+    Object::check_version(input.version_id.as_deref())?;
     store
         .blocking(move |store| {
             let file = store.transaction(|transaction| {
@@ -106,7 +107,8 @@ pub(crate) async fn delete(store: &Arc<Store>, input: DeleteObjectInput) -> Resu
         .await
 }
 
-/// Deletes up to a thousand objects. A key without an object counts as deleted, as it does for S3.
+/// Deletes up to a thousand objects. A key without an object counts as deleted, as it does for S3; one that is refused
+/// says so in its place and harms no other.
 pub(crate) async fn delete_many(store: &Arc<Store>, input: DeleteObjectsInput) -> Result<DeleteObjectsOutput, Error> {
     let (bucket, delete) = (input.bucket, input.delete);
     if delete.objects.is_empty() || delete.objects.len() > MAX_DELETES {
@@ -114,24 +116,51 @@ pub(crate) async fn delete_many(store: &Arc<Store>, input: DeleteObjectsInput) -
     }
     store
         .blocking(move |store| {
-            let files = store.transaction(|transaction| {
+            let (mut files, mut deleted, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+            store.transaction(|transaction| {
                 bucket::check(transaction, &bucket)?;
-                let mut files = Vec::new();
-                for object in &delete.objects {
-                    files.extend(Object::find(transaction, &bucket, &object.key)?.map(|object| object.file));
-                    remove(transaction, &bucket, &object.key)?;
+                for object in delete.objects {
+                    match delete_one(transaction, &bucket, &object) {
+                        Ok(file) => {
+                            files.extend(file);
+                            deleted.push(DeletedObject { key: Some(object.key), ..DeletedObject::default() });
+                        }
+                        Err(error @ (Error::InvalidVersion | Error::PreconditionFailed | Error::NoSuchKey)) => {
+                            errors.push(refusal(object.key, error));
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
-                Ok(files)
+                Ok(())
             })?;
             store.remove(files);
-            let deleted = delete
-                .objects
-                .into_iter()
-                .map(|object| DeletedObject { key: Some(object.key), ..DeletedObject::default() });
-            let deleted = (!delete.quiet.unwrap_or(false)).then(|| deleted.collect());
-            Ok(DeleteObjectsOutput { deleted, ..DeleteObjectsOutput::default() })
+            Ok(DeleteObjectsOutput {
+                deleted: (!delete.quiet.unwrap_or(false)).then_some(deleted),
+                errors: (!errors.is_empty()).then_some(errors),
+                ..DeleteObjectsOutput::default()
+            })
         })
         .await
+}
+
+/// Deletes one of many objects, and gives back the file that held its bytes.
+fn delete_one(transaction: &Transaction<'_>, bucket: &str, object: &ObjectIdentifier) -> Result<Option<String>, Error> {
+    Object::check_version(object.version_id.as_deref())?;
+    let current = Object::find(transaction, bucket, &object.key)?;
+    let if_match = object.e_tag.clone().map(ETagCondition::ETag);
+    Conditions { if_match, ..Conditions::default() }.allow_write(current.as_ref())?;
+    remove(transaction, bucket, &object.key)?;
+    Ok(current.map(|object| object.file))
+}
+
+fn refusal(key: String, error: Error) -> s3s::dto::Error {
+    let error = S3Error::from(error);
+    s3s::dto::Error {
+        key: Some(key),
+        code: Some(error.code().as_str().to_owned()),
+        message: error.message().map(str::to_owned),
+        ..s3s::dto::Error::default()
+    }
 }
 
 fn remove(transaction: &Transaction<'_>, bucket: &str, key: &str) -> Result<(), Error> {

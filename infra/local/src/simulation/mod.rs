@@ -124,7 +124,7 @@ impl Run {
         let wire = Arc::new(wire);
         let address = ([127, 0, 0, 1], 4566).into();
         let connector = SharedHttpConnector::new(Connector(Arc::clone(&wire)));
-        let sdk = stack::sdk_config(address)
+        let sdk = stack::sdk_config(address, &stack.functions_key)
             .into_builder()
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .retry_config(RetryConfig::standard())

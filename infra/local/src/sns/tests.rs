@@ -19,7 +19,7 @@ async fn start(dir: &DataDir) -> (Arc<Sns>, Client) {
     let served = Arc::clone(&sns);
     let router = Router::new().fallback(|request| async move { Arc::clone(&served).handle(request).await });
     tokio::spawn(server::serve(listener, router, CancellationToken::new()));
-    (sns, Client::new(&stack::sdk_config(address)))
+    (sns, Client::new(&stack::sdk_config(address, &stack::public_key())))
 }
 
 async fn read(sns: &Sns, query: &str) -> Value {

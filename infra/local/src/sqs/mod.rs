@@ -2,7 +2,8 @@
 //!
 //! What an acknowledged request wrote is still there after a kill. Messages in flight become visible again at the
 //! next start, since the only consumer of Darkroom's own queue dies with the process. The receive that was cut short
-//! counts, so that a message which kills its consumer ends in the dead-letter queue. Time is the wall clock's.
+//! counts, so that a message which kills its consumer ends in the dead-letter queue. Time is the wall clock's, but that
+//! nobody waits longer for a clock that is set back.
 //!
 //! Absent: FIFO queues, tags, access policies, encryption, trace headers, the older Query protocol, the 120,000
 //! messages in flight at most, and the minute that AWS wants between two purges. Signatures are not checked: who reaches this loopback
@@ -40,7 +41,7 @@ pub(crate) use message::Message;
 pub(crate) use store::arn;
 
 use crate::sqlite::OpenError;
-use crate::wall_clock::now_millis as now;
+use crate::steady;
 
 /// Media type of requests and answers.
 const JSON: &str = "application/x-amz-json-1.0";
@@ -194,4 +195,9 @@ impl Sqs {
         });
         done.await.unwrap_or_else(|error| Err(error.into()))
     }
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    steady::now()
 }

@@ -41,7 +41,7 @@ impl Server {
         let (listener, address) = server::listen("127.0.0.1:0".parse().unwrap(), "").await.unwrap();
         let router = Router::new().fallback(|request| async move { Arc::clone(&sqs).handle(request).await });
         tokio::spawn(server::serve(listener, router, stop.clone()));
-        let client = Client::new(&stack::sdk_config(address));
+        let client = Client::new(&stack::sdk_config(address, &stack::public_key()));
         let url = client.create_queue().queue_name("q").send().await.unwrap().queue_url.unwrap();
         Self { client, url, stop }
     }

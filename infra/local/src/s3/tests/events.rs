@@ -45,7 +45,7 @@ async fn an_event_waits_until_it_is_delivered() {
     let first = store.pending_events(1).await.unwrap().remove(0);
     assert_eq!(first.attempts, 0);
 
-    let later = Utc::now() + TimeDelta::hours(1);
+    let later = Utc::now() + TimeDelta::seconds(50);
     store.event_failed(first.id, later).await.unwrap();
     assert_eq!(fixture.events().await, ["Put uploads/2"]);
     assert!(store.next_event_due().await.unwrap().unwrap() <= Utc::now());
@@ -58,6 +58,10 @@ async fn an_event_waits_until_it_is_delivered() {
 
     store.event_failed(first.id, Utc::now()).await.unwrap();
     assert_eq!(store.pending_events(1).await.unwrap().remove(0).attempts, 2);
+
+    // Put back for a moment, a day ahead of what the clock says now.
+    store.event_failed(first.id, Utc::now() + TimeDelta::days(1)).await.unwrap();
+    assert_eq!(store.pending_events(1).await.unwrap().remove(0).attempts, 3);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
-use super::{Credentials, EventRule, REGION, Store, drained, service};
+use super::{Credentials, EventRule, Keys, REGION, Store, drained, service};
 use crate::data_dir::DataDir;
 
 /// The bucket whose objects are announced, where they begin with `uploads/`.
@@ -30,6 +30,8 @@ const OTHER_BUCKET: &str = "darkroom-processed";
 
 const ACCESS_KEY: &str = "darkroom";
 const SECRET_KEY: &str = "darkroom-secret";
+const OWN_ACCESS_KEY: &str = "functions";
+const OWN_SECRET_KEY: &str = "nobody-knows";
 
 /// A store in a folder of its own, served on a free port.
 pub(crate) struct Fixture {
@@ -130,8 +132,12 @@ fn client(address: SocketAddr, access_key: &str, secret_key: &str) -> Client {
 }
 
 async fn serve(store: Arc<Store>) -> SocketAddr {
-    let credentials = Credentials { access_key: ACCESS_KEY.to_owned(), secret_key: SECRET_KEY.to_owned() };
-    let service = service(store, credentials);
+    let key = |access_key: &str, secret_key: &str| Credentials {
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.to_owned(),
+    };
+    let keys = Keys { public: key(ACCESS_KEY, SECRET_KEY), own: key(OWN_ACCESS_KEY, OWN_SECRET_KEY) };
+    let service = service(store, keys);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::{BUCKET, Fixture, OTHER_BUCKET, code, presigned};
+use crate::stack;
 
 #[tokio::test]
 async fn an_object_keeps_its_bytes_headers_and_metadata() {
@@ -62,6 +63,23 @@ async fn keys_are_names_not_paths() {
 }
 
 #[tokio::test]
+async fn the_sweep_is_told_of_keys_that_xml_cannot_write() {
+    let fixture = Fixture::new().await;
+    let keys = ["uploads/a b+%2B", "uploads/a\u{1}\n\u{1b}", "uploads/\u{fffe}"];
+    fixture.with_objects(&keys).await;
+    let sdk = stack::sdk_config(fixture.address, &stack::public_key());
+    let bucket = shared::aws::Bucket::new(&sdk, BUCKET);
+    let mut listed: Vec<String> =
+        bucket.list("uploads/", None).await.unwrap().objects.into_iter().map(|object| object.key).collect();
+    listed.sort();
+    let mut expected = keys;
+    expected.sort_unstable();
+    assert_eq!(listed, expected);
+    let rest = bucket.list("uploads/", Some(&listed[1])).await.unwrap();
+    assert_eq!(rest.objects.len(), 1);
+}
+
+#[tokio::test]
 async fn a_replaced_or_deleted_object_leaves_no_file() {
     let fixture = Fixture::new().await;
     fixture.with_objects(&["a", "a", "b", "c", "d"]).await;
@@ -73,6 +91,33 @@ async fn a_replaced_or_deleted_object_leaves_no_file() {
     assert_eq!(deleted.deleted().len(), 3);
     assert_eq!(fixture.files(), 1);
     assert_eq!(fixture.get("b").await.unwrap_err(), "NoSuchKey");
+}
+
+#[tokio::test]
+async fn a_delete_says_which_object_it_means() {
+    let fixture = Fixture::new().await;
+    fixture.with_objects(&["a", "b", "c", "d"]).await;
+    let delete = |version| fixture.client.delete_object().bucket(BUCKET).key("a").version_id(version).send();
+    assert_eq!(code(&delete("other").await.unwrap_err()), "InvalidArgument");
+    assert_eq!(fixture.files(), 4);
+    delete("null").await.unwrap();
+
+    let b = fixture.client.head_object().bucket(BUCKET).key("b").send().await.unwrap().e_tag.unwrap();
+    let named = |key: &str| ObjectIdentifier::builder().key(key);
+    let objects = [
+        named("b").e_tag(b),
+        named("c").e_tag("\"other\""),
+        named("d").version_id("other"),
+        named("never there").e_tag("\"other\""),
+    ];
+    let objects = objects.map(|object| object.build().unwrap());
+    let delete = Delete::builder().set_objects(Some(objects.to_vec())).build().unwrap();
+    let answer = fixture.client.delete_objects().bucket(BUCKET).delete(delete).send().await.unwrap();
+    let deleted: Vec<_> = answer.deleted().iter().filter_map(|object| object.key()).collect();
+    let refused: Vec<_> = answer.errors().iter().map(|error| (error.key().unwrap(), error.code().unwrap())).collect();
+    assert_eq!(deleted, ["b"]);
+    assert_eq!(refused, [("c", "PreconditionFailed"), ("d", "InvalidArgument"), ("never there", "NoSuchKey")]);
+    assert_eq!(fixture.files(), 2);
 }
 
 #[tokio::test]
@@ -188,6 +233,13 @@ async fn reads_can_be_partial_conditional_and_renamed() {
     let part = get().range("bytes=-3").send().await.unwrap();
     assert_eq!(part.body.collect().await.unwrap().into_bytes(), "789");
     assert_eq!(code(&get().range("bytes=10-").send().await.unwrap_err()), "InvalidRange");
+    assert_eq!(code(&get().version_id("other").send().await.unwrap_err()), "InvalidArgument");
+
+    let head = || fixture.client.head_object().bucket(BUCKET).key("x");
+    let part = head().range("bytes=2-4").send().await.unwrap();
+    assert_eq!((part.content_range.as_deref(), part.content_length), (Some("bytes 2-4/10"), Some(3)));
+    assert_eq!(code(&head().range("bytes=10-").send().await.unwrap_err()), "416");
+    assert_eq!(code(&head().version_id("other").send().await.unwrap_err()), "400");
 
     let etag = get().send().await.unwrap().e_tag.unwrap();
     let fresh = get().if_none_match(&etag).send().await.unwrap_err();
@@ -230,7 +282,19 @@ async fn a_copy_takes_the_metadata_or_gets_its_own() {
     let found = head(OTHER_BUCKET, "x").await.unwrap();
     assert_eq!((found.content_type.as_deref(), found.metadata.unwrap_or_default().len()), (Some("text/plain"), 0));
 
+    let onto_x = || copy().bucket(OTHER_BUCKET).key("x");
+    let headers = [("if-none-match", "*"), ("if-match", "\"other\"")];
+    for (name, value) in headers {
+        let conditional = onto_x().customize().mutate_request(move |request| {
+            request.headers_mut().insert(name, value);
+        });
+        assert_eq!(code(&conditional.send().await.unwrap_err()), "PreconditionFailed", "{name}");
+    }
+    assert_eq!(head(OTHER_BUCKET, "x").await.unwrap().content_type.as_deref(), Some("text/plain"));
+
     assert_eq!(code(&copy().bucket(BUCKET).key("a b+").send().await.unwrap_err()), "InvalidRequest");
+    let version = fixture.client.copy_object().copy_source(format!("{BUCKET}/a%20b%2B?versionId=other"));
+    assert_eq!(code(&version.bucket(BUCKET).key("x").send().await.unwrap_err()), "InvalidArgument");
     let missing = fixture.client.copy_object().copy_source(format!("{BUCKET}/none")).bucket(BUCKET).key("x");
     assert_eq!(code(&missing.send().await.unwrap_err()), "NoSuchKey");
 }

@@ -6,7 +6,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 use http::Method;
 
-use super::{ACCESS_KEY, BUCKET, Fixture, SECRET_KEY, client, code, presigned};
+use super::{ACCESS_KEY, BUCKET, Fixture, OWN_ACCESS_KEY, OWN_SECRET_KEY, SECRET_KEY, client, code, presigned};
 
 fn for_a_minute() -> PresigningConfig {
     PresigningConfig::expires_in(Duration::from_mins(1)).unwrap()
@@ -115,6 +115,30 @@ async fn without_the_key_nothing_is_allowed() {
     assert_eq!(code(&list(ACCESS_KEY, "wrong").await.unwrap_err()), "SignatureDoesNotMatch");
     assert_eq!(code(&list("nobody", SECRET_KEY).await.unwrap_err()), "InvalidAccessKeyId");
     assert_eq!(list(ACCESS_KEY, SECRET_KEY).await.unwrap().buckets().len(), 2);
+}
+
+#[tokio::test]
+async fn a_page_from_elsewhere_needs_a_url_of_the_functions() {
+    let fixture = Fixture::new().await;
+    fixture.put("x", b"hello").await;
+    let (public, own) = ((ACCESS_KEY, SECRET_KEY), (OWN_ACCESS_KEY, OWN_SECRET_KEY));
+    for (key, origin, status) in [
+        (public, None, 200),
+        (public, Some("http://localhost:3000"), 200),
+        (public, Some("https://evil.example"), 403),
+        (public, Some("null"), 403),
+        (own, None, 200),
+        (own, Some("https://evil.example"), 200),
+    ] {
+        let client = client(fixture.address, key.0, key.1);
+        let signed = client.get_object().bucket(BUCKET).key("x").presigned(for_a_minute()).await.unwrap();
+        let mut request = presigned(&signed);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let (got, body) = fixture.send(request.body(Bytes::new()).unwrap()).await;
+        assert_eq!(got, status, "{key:?} {origin:?}: {body}");
+    }
 }
 
 #[tokio::test]
