@@ -35,7 +35,7 @@ pub enum Fault {
     Twice,
     /// A read from an index that has not heard of anything yet.
     StaleIndex,
-    /// The caller stands still for longer than any lease, and then goes on.
+    /// The caller stands still until a job is claimed, or for longer than any lease, and then goes on.
     Pause,
     /// The caller's process dies just before.
     CrashBefore,

@@ -21,6 +21,8 @@ pub(super) struct Observer {
     rows: HashMap<String, Row>,
     /// The messages of each notice, by job and status.
     pub(super) notices: BTreeMap<(String, String), Vec<String>>,
+    /// How often a job was claimed.
+    pub(super) claims: u32,
     /// Whether somebody has put dead letters back.
     pub(super) redriven: bool,
 }
@@ -118,6 +120,7 @@ impl Observer {
             }
             if claimed {
                 claimed_by = Some(invocation.number);
+                self.claims += 1;
             }
             if Row::number(&item, "revision") != Row::number(old, "revision") + 1 {
                 problems.push(format!("job {id} was written over a revision that the writer had not seen"));

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -30,7 +31,8 @@ use crate::stack::Stack;
 /// Calls of one invocation go out at times that no other's go out at: its number modulo this, in milliseconds.
 const LANES: u64 = 32;
 
-/// How long a process stands still: longer than any lease.
+/// Longest that a process stands still: longer than any lease. It wakes as soon as a job is claimed, at the worst moment
+/// for whoever claimed it.
 pub(super) const PAUSE: Duration = Duration::from_mins(20);
 
 /// How long a slow answer takes: longer than any invocation.
@@ -59,6 +61,8 @@ pub(super) struct Wire {
     /// Where the embedded DynamoDB runs, which knows no simulated time.
     real: Handle,
     turn: tokio::sync::Mutex<()>,
+    /// Rings when a job has been claimed.
+    pub(super) claimed: Notify,
     state: Mutex<State>,
     /// Whether conditions on writes are passed on.
     conditions: bool,
@@ -84,7 +88,15 @@ impl Wire {
     pub(super) fn new(stack: Stack, router: Router, real: Handle, faults: Faults, conditions: bool) -> Self {
         let state =
             State { faults, observer: Observer::default(), calls: 0, sites: Vec::new(), numbers: HashMap::new() };
-        Self { stack, router, real, turn: tokio::sync::Mutex::new(()), state: Mutex::new(state), conditions }
+        Self {
+            stack,
+            router,
+            real,
+            turn: tokio::sync::Mutex::new(()),
+            claimed: Notify::new(),
+            state: Mutex::new(state),
+            conditions,
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -198,7 +210,15 @@ impl Wire {
             let _turn = wire.turn.lock().await;
             let body = request.body().clone();
             let response = wire.serve(request).await;
-            wire.state().observer.saw(&invocation, &call, &body, &response);
+            let claimed = {
+                let observer = &mut wire.state().observer;
+                let before = observer.claims;
+                observer.saw(&invocation, &call, &body, &response);
+                observer.claims > before
+            };
+            if claimed {
+                wire.claimed.notify_waiters();
+            }
             response
         });
         served.await.unwrap_or_else(|error| panic!("the embedded stack panicked: {error}"))
