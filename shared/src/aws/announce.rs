@@ -25,7 +25,7 @@ impl Announcer {
 
     /// Announces `job`, if it is over and has not been announced.
     pub async fn announce(&self, job: Job, now: Timestamp) -> Result<(), Failure> {
-        let Some(notice) = JobNotice::of(&job).filter(|_| job.announced_at.is_none()) else { return Ok(()) };
+        let (Some(notice), Some(end), None) = (JobNotice::of(&job), job.end(), job.announced_at) else { return Ok(()) };
         // A completed job's result object was stored before the row said so; a failed one's only now, when no other
         // worker can complete the job any more.
         if let (State::Failed { .. }, Some(result)) = (&job.state, results::of(&job)) {
@@ -34,7 +34,7 @@ impl Announcer {
         if let Some(topic) = &self.topic {
             topic.publish(&notice).await?;
         }
-        self.jobs.update_from(job, now, |job| job.announced(now)).await?;
+        self.jobs.update_from(job, now, |job| job.announced(end, now)).await?;
         Ok(())
     }
 }

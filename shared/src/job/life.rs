@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     ANNOUNCE_AFTER, Completed, Job, JobId, LEASE_GRACE, LOOK_AGAIN_AFTER, MAX_ATTEMPTS, ObjectVersion, REQUEUE_AFTER,
-    State, UPLOAD_GRACE,
+    State, Status, UPLOAD_GRACE,
 };
 use crate::error::Code;
 use crate::time::Timestamp;
@@ -30,6 +30,19 @@ pub struct Lease {
     pub attempt: u32,
     /// The object's version that the claim is for.
     pub object: Option<ObjectVersion>,
+    /// The work item that the claim was made with.
+    pub work_id: Option<String>,
+}
+
+/// Which end of a job: one that is redriven comes to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// COMPLETED or FAILED.
+    pub status: Status,
+    /// Claims up to then.
+    pub attempts: u32,
+    /// Claims up to the redrive before it.
+    pub attempts_before_redrive: u32,
 }
 
 /// What a message about a job tells of itself.
@@ -144,9 +157,12 @@ impl Job {
     /// The lease that `owner` holds on the job, if it does.
     pub fn lease_of(&self, owner: &str) -> Option<Lease> {
         match &self.state {
-            State::Processing { lease_owner, .. } if lease_owner == owner => {
-                Some(Lease { owner: owner.to_owned(), attempt: self.attempts, object: self.object.clone() })
-            }
+            State::Processing { lease_owner, .. } if lease_owner == owner => Some(Lease {
+                owner: owner.to_owned(),
+                attempt: self.attempts,
+                object: self.object.clone(),
+                work_id: self.work_id.clone(),
+            }),
             _ => None,
         }
     }
@@ -175,6 +191,9 @@ impl Job {
         if !self.is_held_by(lease) || !self.is_current(lease) {
             return Transition::Unchanged;
         }
+        // Reconcile may have queued the job anew, for a lease that was over. What goes to the dead-letter queue, and can
+        // redrive the job, is the message in hand.
+        self.work_id.clone_from(&lease.work_id);
         self.finish(failed(code, message), now)
     }
 
@@ -252,9 +271,15 @@ impl Job {
         self.moved(now)
     }
 
-    /// The final state was announced: nothing is left to do.
-    pub fn announced(&mut self, now: Timestamp) -> Transition {
-        if !self.is_final() || self.announced_at.is_some() {
+    /// Which end the job has come to, if it has.
+    pub fn end(&self) -> Option<End> {
+        let Self { attempts, attempts_before_redrive, .. } = *self;
+        self.is_final().then(|| End { status: self.status(), attempts, attempts_before_redrive })
+    }
+
+    /// The end `end` was announced. If that is where the job still stands, nothing is left to do.
+    pub fn announced(&mut self, end: End, now: Timestamp) -> Transition {
+        if self.end() != Some(end) || self.announced_at.is_some() {
             return Transition::Unchanged;
         }
         self.announced_at = Some(now);

@@ -25,7 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use id::{InvalidJobId, JobId};
-pub use life::{Delivery, Lease, Transition};
+pub use life::{Delivery, End, Lease, Transition};
 pub use result::{Classification, Derivative, Prediction, Source};
 
 use crate::error::Code;

@@ -45,7 +45,7 @@ fn failed(code: Code) -> Job {
 }
 
 fn announced(mut job: Job) -> Job {
-    let _ = job.announced(at(NOW - 4));
+    let _ = job.announced(job.end().unwrap(), at(NOW - 4));
     job
 }
 
@@ -82,7 +82,7 @@ type Event = fn(&mut Job) -> Transition;
 /// What can happen, at second 1000. `lease` is the first claim's, whatever became of it.
 fn events() -> Vec<(&'static str, Event)> {
     fn lease() -> Lease {
-        Lease { owner: OWNER.into(), attempt: 1, object: Some(object(1)) }
+        Lease { owner: OWNER.into(), attempt: 1, object: Some(object(1)), work_id: Some("work".into()) }
     }
     fn last_lease() -> Lease {
         Lease { attempt: MAX_ATTEMPTS, ..lease() }
@@ -109,7 +109,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("redrive: its message, anew", |job| job.redrive(&delivery("work", at(200_000)), at(200_001))),
         ("redrive: its message, a copy", |job| job.redrive(&delivery("work", at(2)), at(NOW))),
         ("redrive: another message", |job| job.redrive(&delivery("other", at(200_000)), at(200_001))),
-        ("announced", |job| job.announced(at(NOW))),
+        ("announced", |job| job.end().map_or(Transition::Unchanged, |end| job.announced(end, at(NOW)))),
         ("look again later", |job| job.look_again_later(at(NOW))),
         ("keep URLs", |job| job.keep_urls(&[], at(NOW))),
     ]

@@ -52,7 +52,7 @@ pub(super) fn delivery(work_id: &str, sent_at: Timestamp) -> Delivery {
 
 /// The lease of `owner`, who claimed the job as the first.
 fn first_lease(owner: &str, object: Option<ObjectVersion>) -> Lease {
-    Lease { owner: owner.into(), attempt: 1, object }
+    Lease { owner: owner.into(), attempt: 1, object, work_id: Some("w".into()) }
 }
 
 pub(super) fn slot() -> Job {
@@ -96,7 +96,7 @@ struct World {
 impl World {
     fn apply(&mut self, event: &Event, now: Timestamp) -> Transition {
         let lease_of = |worker: u8| {
-            let nobody = Lease { owner: "nobody".into(), attempt: 0, object: None };
+            let nobody = Lease { owner: "nobody".into(), attempt: 0, object: None, work_id: None };
             self.leases[usize::from(worker)].clone().unwrap_or(nobody)
         };
         match *event {
@@ -121,7 +121,7 @@ impl World {
             }
             Event::LookAgainLater => self.job.look_again_later(now),
             Event::UploadMissing => self.job.upload_is_missing(now),
-            Event::Announced => self.job.announced(now),
+            Event::Announced => self.job.end().map_or(Transition::Unchanged, |end| self.job.announced(end, now)),
         }
     }
 }
@@ -271,6 +271,36 @@ fn a_redrive_takes_the_message_that_the_job_failed_with_sent_anew() {
     let lease = job.lease_of("b").unwrap();
     let _ = job.fail(&lease, Code::CorruptImage, "no", at(11));
     assert_eq!(job.redrive(&delivery("w", at(20)), at(21)), Transition::Unchanged, "a bad photo stays bad");
+}
+
+#[test]
+fn an_announcement_counts_for_the_end_that_it_tells_of() {
+    let mut job = slot();
+    let _ = job.claim("a", &delivery("w", at(1)), at(60), at(2));
+    let _ = job.fail(&first_lease("a", None), Code::RetriesExhausted, "no", at(3));
+    let failed = job.end().unwrap();
+    let _ = job.redrive(&delivery("w", at(8)), at(9));
+    assert_eq!(job.announced(failed, at(10)), Transition::Unchanged, "redriven meanwhile");
+    let _ = job.claim("b", &delivery("w", at(8)), at(70), at(10));
+    let _ = job.complete(&job.lease_of("b").unwrap(), result(), at(11));
+    assert_eq!(job.announced(failed, at(12)), Transition::Unchanged, "and completed");
+    assert_eq!((job.announced_at, job.due_at), (None, Some(at(11) + ANNOUNCE_AFTER)));
+    assert_eq!(job.announced(job.end().unwrap(), at(13)), Transition::Changed);
+}
+
+#[test]
+fn a_job_fails_with_the_work_item_that_its_worker_holds() {
+    let mut job = slot();
+    let _ = job.arrive(object(1), at(1));
+    let _ = job.claim("a", &delivery("w", at(1)), at(60), at(2));
+    let lease = job.lease_of("a").unwrap();
+    assert_eq!(job.queued("x", at(70)), Transition::Changed, "the lease is over");
+    assert_eq!(
+        job.fail(&lease, Code::RetriesExhausted, "no", at(71)),
+        Transition::Changed,
+        "but nobody has claimed since"
+    );
+    assert_eq!(job.redrive(&delivery("w", at(80)), at(81)), Transition::Changed);
 }
 
 #[test]
