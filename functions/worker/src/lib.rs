@@ -10,6 +10,7 @@ mod http_api;
 mod image;
 mod pipeline;
 mod process;
+mod studio;
 
 use std::sync::Arc;
 
@@ -23,9 +24,10 @@ use tokio::sync::Semaphore;
 
 use classify::Classifier;
 pub use config::{Config, Recipes};
-use image::Watermarker;
 use pipeline::Pipeline;
 use process::Processor;
+use studio::Studios;
+pub use studio::serve_if_studio;
 
 /// The function, its model loaded.
 #[derive(Debug)]
@@ -40,7 +42,8 @@ pub struct Worker {
 struct UnknownEvent;
 
 impl Worker {
-    /// Loads the model and wires the function to its services. Errors name the file or setting that is at fault.
+    /// Loads the model, opens a studio a core, and wires the function to its services. Errors name the file or setting
+    /// that is at fault. The executable has to call [`serve_if_studio`] first.
     pub fn new(config: Config, sdk: &SdkConfig) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let jobs = JobTable::new(sdk, &config.table);
@@ -48,15 +51,19 @@ impl Worker {
         let topic = config.topic_arn.as_ref().map(|arn| Topic::new(sdk, arn));
         let queue = WorkQueue::new(sdk, &config.queue_url);
         let allowed_origins = config.allowed_origins;
+        let classifier = Classifier::load(&config.model_dir)?;
+        let program = studio::this_program()?;
+        let studios = Studios::open(program, cores, config.watermark_text, classifier.crop(), config.max_pixels)?;
         let pipeline = Pipeline {
             uploads: Bucket::new(sdk, &config.upload_bucket),
             processed: processed.clone(),
-            classifier: Arc::new(Classifier::load(&config.model_dir)?),
-            watermarker: Arc::new(Watermarker::new(config.watermark_text)),
+            classifier: Arc::new(classifier),
+            studios: Arc::new(studios),
             recipes: config.recipes,
             max_upload_bytes: config.max_upload_bytes,
             max_pixels: config.max_pixels,
             cores: Arc::new(Semaphore::new(cores)),
+            memory: Arc::new(Semaphore::new(image::MEMORY_MIB as usize)),
         };
         let processor = Processor {
             announcer: Announcer::new(jobs.clone(), processed, topic),

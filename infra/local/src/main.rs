@@ -43,6 +43,9 @@ use stop::{Group, Signals};
 const LOG_FILTER: &str = "info,s3s=off,dynoxide=error,aws_sdk_s3=error";
 
 fn main() -> ExitCode {
+    if worker::serve_if_studio() {
+        return ExitCode::SUCCESS;
+    }
     let options = Options::parse();
     let asked = Vars::from_env().optional("RUST_LOG").unwrap_or_default();
     shared::telemetry::init_text(&format!("{LOG_FILTER},{asked}"));
