@@ -10,7 +10,7 @@ mod http_api;
 mod image;
 mod pipeline;
 mod process;
-mod studio;
+pub mod studio;
 
 use std::sync::Arc;
 

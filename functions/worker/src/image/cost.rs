@@ -3,6 +3,8 @@
 //! Estimates are upper bounds of what is allocated, whether or not it is touched: the limits that enforce them count
 //! the same.
 
+use std::time::Duration;
+
 use shared::format::Format;
 use shared::recipe::{DerivativeSpec, OutputFormat, Recipe, WatermarkChoice};
 
@@ -19,15 +21,23 @@ pub(crate) const MAX_OUTPUT: u64 = 64 << 20;
 /// What any photo takes besides, in bytes: messages, the font, the crop, what an allocator keeps.
 const OVERHEAD: u64 = 8 << 20;
 
+/// Processor time for decoding a photo and making its first derivative.
+const TIME: Duration = Duration::from_secs(4);
+
+/// Processor time for each further derivative.
+const MORE_TIME: Duration = Duration::from_secs(2);
+
 /// What one photo takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cost {
+pub struct Cost {
     /// Most memory of the studio at once, in bytes.
     pub studio: u64,
     /// Most memory of the worker and the studio together, in bytes.
     pub total: u64,
     /// Most bytes of all derivatives together.
     pub output: u64,
+    /// Most processor time. Not foretold, but allowed.
+    pub time: Duration,
 }
 
 impl Header {
@@ -51,7 +61,8 @@ impl Header {
         if total > u64::from(MEMORY_MIB) << 20 {
             return Err(ImageError::TooMuchMemory);
         }
-        Ok(Cost { studio, total, output })
+        let time = TIME + MORE_TIME * (specs.len().max(1) as u32 - 1);
+        Ok(Cost { studio, total, output, time })
     }
 
     /// Bytes that making a derivative takes besides the photo and the derivative itself, and the most that it can have.

@@ -9,7 +9,7 @@ use super::raster::Raster;
 
 /// How a model's authors cut photos: the short side to `resize` pixels, then the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Crop {
+pub struct Crop {
     /// The short side before the cut, in pixels; no smaller than the other two.
     pub resize: u32,
     /// Width of what is cut out, in pixels.

@@ -45,8 +45,9 @@ use std::borrow::Cow;
 use shared::format::Format;
 use shared::recipe::{DerivativeSpec, Recipe, WatermarkChoice};
 
-pub(crate) use cost::{Cost, MEMORY_MIB};
-pub(crate) use crop::Crop;
+pub use cost::Cost;
+pub(crate) use cost::MEMORY_MIB;
+pub use crop::Crop;
 pub(crate) use error::ImageError;
 pub(crate) use header::Header;
 pub(crate) use raster::Raster;

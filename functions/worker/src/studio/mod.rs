@@ -22,7 +22,6 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use shared::error::{Code, Failure};
@@ -33,18 +32,13 @@ use frame::FrameError;
 use message::{Answer, Budget, Order};
 use process::{Death, Process};
 
-pub(crate) use process::{Holder, Leash};
+pub use process::{Holder, Leash};
 
-use crate::image::{Cost, Crop};
+use crate::image::Header;
+pub use crate::image::{Cost, Crop};
 
 /// The one argument that makes the executable a studio. No option of anybody's: it stands in no help text.
 const ARGUMENT: &str = "darkroom-studio";
-
-/// Processor time for decoding a photo and making its first derivative.
-const TIME: Duration = Duration::from_secs(4);
-
-/// Processor time for each further derivative.
-const MORE_TIME: Duration = Duration::from_secs(2);
 
 /// Makes this process a studio if it was started as one, and returns `true` when the studio has closed.
 ///
@@ -59,6 +53,11 @@ pub fn serve_if_studio() -> bool {
     true
 }
 
+/// What a photo and its derivatives will take, from its header; refused if that is too much, or if it is no photo.
+pub fn foretell(file: &[u8], max_pixels: u64, recipe: Option<&Recipe>) -> Result<Cost, Failure> {
+    Ok(Header::read(file, max_pixels)?.cost(recipe)?)
+}
+
 /// The executable that this process runs, to be run again as a studio.
 pub(crate) fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
@@ -71,7 +70,7 @@ pub(crate) fn this_program() -> io::Result<PathBuf> {
 
 /// A derivative, not stored yet.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Print {
+pub struct Print {
     /// The recipe's name for it.
     pub name: String,
     /// What it is encoded as.
@@ -88,7 +87,7 @@ pub(crate) struct Print {
 
 /// A photo that decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub struct Taken {
     /// Width in pixels, upright.
     pub width: u32,
     /// Height in pixels, upright.
@@ -114,7 +113,7 @@ enum StudioError {
 
 /// The worker's studios.
 #[derive(Debug)]
-pub(crate) struct Studios {
+pub struct Studios {
     program: PathBuf,
     watermark_text: WatermarkText,
     crop: Crop,
@@ -125,7 +124,7 @@ pub(crate) struct Studios {
 
 impl Studios {
     /// Opens `count` studios, each a process of `program`, which calls [`serve_if_studio`].
-    pub(crate) fn open(
+    pub fn open(
         program: PathBuf,
         count: usize,
         watermark_text: WatermarkText,
@@ -140,7 +139,7 @@ impl Studios {
     ///
     /// `taken` hears of the photo as soon as it is decoded. The file is given away, so that it is not in memory twice
     /// for longer than it takes to hand it over.
-    pub(crate) fn develop(
+    pub fn develop(
         &self,
         file: Vec<u8>,
         recipe: Option<Recipe>,
@@ -156,7 +155,7 @@ impl Studios {
             watermark_text: self.watermark_text.clone(),
             crop: self.crop,
             max_pixels: self.max_pixels,
-            budget: Budget { memory: cost.studio, time: time(recipe.as_ref()), output: cost.output as usize },
+            budget: Budget { memory: cost.studio, time: cost.time, output: cost.output as usize },
             recipe,
         };
         leash.tie(child);
@@ -180,6 +179,11 @@ impl Studios {
             Err(FrameError::Gone(_)) => Err(verdict(death)),
             Err(error) => Err(Failure::permanent(StudioError::Unexpected(error))),
         }
+    }
+
+    /// Ids of the processes that wait for a photo.
+    pub fn waiting(&self) -> Vec<u32> {
+        self.idle().iter().map(|process| process.child.id()).collect()
     }
 
     /// A studio that lives: a waiting one, or else a new one.
@@ -251,12 +255,6 @@ fn failure(answer: Answer) -> Result<Failure, FrameError> {
         Answer::Failed { detail } => Ok(Failure::permanent(StudioError::Failed(detail))),
         Answer::Taken { .. } | Answer::Made { .. } => Err(FrameError::OutOfTurn),
     }
-}
-
-/// Processor time that a photo may take.
-fn time(recipe: Option<&Recipe>) -> Duration {
-    let derivatives = recipe.map_or(1, |recipe| recipe.derivatives().len());
-    TIME + MORE_TIME * (derivatives as u32 - 1)
 }
 
 /// Whose fault a studio's death was.

@@ -87,11 +87,11 @@ pub(super) fn bury(mut child: Child) -> Death {
 
 /// Lets whoever waits for a child process end it: dropped, it kills the process that holds on to its [`Leash`].
 #[derive(Debug, Default)]
-pub(crate) struct Holder(Leash);
+pub struct Holder(Leash);
 
 /// Where a child process at work is to be found.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Leash(Arc<Mutex<Hold>>);
+pub struct Leash(Arc<Mutex<Hold>>);
 
 #[derive(Debug, Default)]
 struct Hold {
@@ -100,7 +100,8 @@ struct Hold {
 }
 
 impl Holder {
-    pub(crate) fn leash(&self) -> Leash {
+    /// Where the child process is to be tied.
+    pub fn leash(&self) -> Leash {
         self.0.clone()
     }
 }
