@@ -19,11 +19,11 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
         (pixels / LONGEST_RUN).saturating_sub(1) * 2
     } else {
         // Rows are padded to four bytes.
-        (u64::from(width) * depth).div_ceil(32) * 4 * u64::from(height)
+        (u64::from(width) * depth).div_ceil(32).saturating_mul(4 * u64::from(height))
     };
     // Sixteen and thirty-two bits may be masked to give an alpha channel, and run-length encoded pixels may be left out.
     let channels = if depth == 32 || depth == 16 || runs { 4 } else { 3 };
-    Ok(Claim { width, height, channels, decoding: pixels * channels + OVERHEAD, least })
+    Ok(Claim { width, height, channels, decoding: pixels.saturating_mul(channels).saturating_add(OVERHEAD), least })
 }
 
 struct Header {

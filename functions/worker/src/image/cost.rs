@@ -98,8 +98,12 @@ impl Header {
             // What is encoded is copied with four bytes a pixel, then as luma and quartered chroma; alpha on its own.
             Format::Webp if channels == 4 => (pixels * 9, pixels * 3),
             Format::Webp => (pixels * 6, pixels * 2),
-            // The palette's indexes take the raster's place, or one of their own; they are encoded as a whole.
-            Format::Gif => (pixels * 2 + if owned { 0 } else { pixels }, pixels * 2),
+            // The palette's indexes take the raster's place, so what they are packed into costs little more.
+            Format::Gif => {
+                let packed = pixels + (pixels * 3).min(MAX_OUTPUT * 2);
+                let copied = if owned { 0 } else { pixels * channels };
+                (packed.saturating_sub(pixels * channels) + copied + (4 << 20), pixels * 2)
+            }
             Format::Bmp => (wide * 4, wide.next_multiple_of(4) * u64::from(height) * channels),
             Format::Tiff => (2 << 20, pixels * channels * 8 / 5),
         };

@@ -44,14 +44,14 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     // What is stored, the same in 8 bits, and RGB; of which 8-bit RGB needs but one.
     let mut decoding = stored;
     if depth != 8 {
-        decoding += pixels * samples;
+        decoding = decoding.saturating_add(pixels.saturating_mul(samples));
     }
     if !matches!(samples, 3 | 4) || tags.first(Tag::PhotometricInterpretation) == Some(5) {
-        decoding += pixels * channels;
+        decoding = decoding.saturating_add(pixels.saturating_mul(channels));
     }
     if palette {
         // The file is copied to be declared a grey one.
-        decoding += bytes.len() as u64;
+        decoding = decoding.saturating_add(bytes.len() as u64);
     }
     let method = u16::try_from(tags.first(Tag::Compression).unwrap_or(1)).unwrap_or(0);
     let least = match CompressionMethod::from_u16_exhaustive(method) {
@@ -62,7 +62,7 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
         // A white row takes a bit.
         _ => u64::from(height) / 8,
     };
-    Ok(Claim { width, height, channels, decoding: decoding + OVERHEAD, least })
+    Ok(Claim { width, height, channels, decoding: decoding.saturating_add(OVERHEAD), least })
 }
 
 /// The first directory of a file.

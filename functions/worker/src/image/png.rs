@@ -35,7 +35,7 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     let pixels = u64::from(width) * u64::from(height);
     let row = (u64::from(width) * samples * u64::from(depth)).div_ceil(8);
     // A few rows as they are stored, unfolded, and narrowed.
-    let decoding = pixels.saturating_mul(channels) + row.saturating_mul(4) + u64::from(width) * 24 + OVERHEAD;
+    let decoding = pixels.saturating_mul(channels).saturating_add(row * 4 + u64::from(width) * 24 + OVERHEAD);
     Ok(Claim { width, height, channels, decoding, least: row.saturating_mul(height.into()) / INFLATION })
 }
 
