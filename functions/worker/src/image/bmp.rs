@@ -45,11 +45,11 @@ fn read(bytes: &[u8]) -> Option<Header> {
     }
     let width = i32::from_le_bytes(*size.first_chunk()?);
     let height = i32::from_le_bytes(*size.get(4..)?.first_chunk()?);
-    let compression = u32::from_le_bytes(*bytes.get(30..)?.first_chunk()?);
+    let compression = bytes.get(30..).and_then(<[u8]>::first_chunk).map_or(0, |four| u32::from_le_bytes(*four));
     Some(Header {
         width: u32::try_from(width).unwrap_or(0),
         height: height.unsigned_abs(),
-        depth: short(28)?.into(),
+        depth: short(28).unwrap_or(1).into(),
         runs: matches!(compression, 1 | 2),
     })
 }

@@ -95,8 +95,9 @@ impl Header {
         let (encoding, output) = match format {
             Format::Jpeg => (wide * 200, pixels * if spec.quality.unwrap_or_default().get() < 90 { 2 } else { 4 }),
             Format::Png => (wide * 16, pixels * channels * 8 / 5),
-            // What is encoded is copied with four bytes a pixel, then as luma and quartered chroma; alpha on its own.
-            Format::Webp if channels == 4 => (pixels * 9, pixels * 3),
+            // What is encoded is copied with four bytes a pixel, then as luma and quartered chroma. Alpha is compressed as
+            // a picture of its own: smooth as photos have it, with this much; noise takes half as much again.
+            Format::Webp if channels == 4 => (pixels * 27, pixels * 3),
             Format::Webp => (pixels * 6, pixels * 2),
             // The palette's indexes take the raster's place, so what they are packed into costs little more.
             Format::Gif => {
@@ -105,7 +106,8 @@ impl Header {
                 (packed.saturating_sub(pixels * channels) + copied + (4 << 20), pixels * 2)
             }
             Format::Bmp => (wide * 4, wide.next_multiple_of(4) * u64::from(height) * channels),
-            Format::Tiff => (2 << 20, pixels * channels * 8 / 5),
+            // The encoder's own buffer has 16 MiB.
+            Format::Tiff => (24 << 20, pixels * channels * 8 / 5),
         };
         // Headers.
         let output = output + (16 << 10);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use gif::Frame;
 use image::codecs::bmp::BmpEncoder;
@@ -13,7 +13,7 @@ use shared::format::Format;
 use shared::recipe::{OutputFormat, Quality};
 use tiff::encoder::{Compression, Predictor, TiffEncoder, colortype};
 use tiff::tags::{ExtraSamples, Tag};
-use webp::WebPConfig;
+use webp::{WebPConfig, WebPEncodingError};
 
 use super::output::Output;
 use super::raster::Raster;
@@ -87,8 +87,13 @@ pub(super) fn encode(
     match written {
         _ if output.is_exceeded() => Err(ImageError::OutputTooLarge),
         Ok(()) => Ok(output.into_bytes()),
+        Err(error) if is_out_of_memory(error.as_ref()) => Err(ImageError::TooMuchMemory),
         Err(error) => Err(ImageError::encode(format, error)),
     }
+}
+
+fn is_out_of_memory(problem: &(dyn Error + Send + Sync + 'static)) -> bool {
+    problem.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfMemory)
 }
 
 /// What an encoder says that failed.
@@ -162,7 +167,10 @@ fn webp(raster: &Raster, quality: Quality, out: &mut Output) -> Result<(), Probl
     } else {
         webp::Encoder::from_rgb(raster.bytes(), width, height)
     };
-    let file = encoder.encode_advanced(&config).map_err(|error| format!("{error:?}"))?;
+    let file = encoder.encode_advanced(&config).map_err(|error| match error {
+        WebPEncodingError::VP8_ENC_ERROR_OUT_OF_MEMORY => ErrorKind::OutOfMemory.into(),
+        error => std::io::Error::other(format!("{error:?}")),
+    })?;
     Ok(out.write_all(&file)?)
 }
 

@@ -69,7 +69,7 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
 struct Directory<'a> {
     bytes: &'a [u8],
     big_endian: bool,
-    /// BigTIFF counts in 64 bits.
+    /// Whether it counts in 64 bits.
     big: bool,
     entries: &'a [u8],
 }

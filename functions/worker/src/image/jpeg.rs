@@ -36,6 +36,9 @@ const ROWS_IN_WORK: u64 = 160;
 /// Memory that libjpeg takes besides, in bytes.
 const OVERHEAD: u64 = 1 << 20;
 
+/// What libjpeg says when an allocation failed.
+const OUT_OF_MEMORY: &str = "Insufficient memory";
+
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
@@ -99,7 +102,8 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Survey, ImageError> {
         match code {
             // Start of frame. C4, C8 and CC share the range and mean something else.
             0xC0..=0xCF if !matches!(code, 0xC4 | 0xC8 | 0xCC) => {
-                if frame.replace(Frame::read(code, payload)?).is_some() {
+                let earlier = frame.replace(Frame::read(code, payload)?);
+                if earlier.is_some() {
                     return Err(corrupt("a second frame header"));
                 }
             }
@@ -157,6 +161,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
         Ok(Ok((width, height, data))) => Ok(Raster::new(width, height, false, data)),
         Ok(Err(error)) => Err(corrupt(error)),
         Err(panic) => match panic.downcast::<String>() {
+            Ok(message) if message.contains(OUT_OF_MEMORY) => Err(ImageError::TooMuchMemory),
             Ok(message) => Err(corrupt(*message)),
             Err(panic) => resume_unwind(panic),
         },

@@ -160,7 +160,8 @@ impl Studios {
         };
         leash.tie(child);
         let outcome = converse(&mut orders, &mut answers, &order, file, taken);
-        let child = leash.untie().expect("what was tied is still there");
+        // Nobody else unties.
+        let Some(child) = leash.untie() else { return Err(Failure::permanent(StudioError::Killed)) };
         let outcome = match outcome {
             Ok(outcome) if !leash.is_let_go() => {
                 self.idle().push(Process { child, orders, answers });
