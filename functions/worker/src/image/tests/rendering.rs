@@ -111,6 +111,22 @@ fn metadata_stays_behind() {
 }
 
 #[test]
+fn nothing_of_a_file_but_its_pixels_is_in_a_derivative() {
+    for (name, mut file) in fixtures() {
+        if name.ends_with("gif") {
+            // A comment before the first frame, behind a palette whose size is in the lower bits of the flags.
+            let palette = if file[10] & 0x80 == 0 { 0 } else { 3 << ((file[10] & 7) + 1) };
+            file.splice(13 + palette..13 + palette, *b"\x21\xFE\x0Dcamera-serial\0");
+        }
+        file.extend_from_slice(b"trailing-secret");
+        let (derivative, _) = rendered(decode(&file).unwrap(), r#"[{"name":"a"}]"#);
+        for secret in [&b"Exif"[..], b"EXIF", b"eXIf", b"camera", b"secret", b"ICC", b"iCCP", b"http://ns.adobe"] {
+            assert!(!derivative.bytes.windows(secret.len()).any(|part| part == secret), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_line_of_pixels_is_rendered_like_any_photo() {
     for (width, height) in [(1, 65_535), (65_535, 1), (1, 1)] {
         let photo = flat(width, height, &[9, 9, 9]);
