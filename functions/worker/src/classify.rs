@@ -10,7 +10,6 @@ mod tests;
 use std::error::Error;
 use std::fmt;
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -20,7 +19,7 @@ use sha2::{Digest, Sha256};
 use shared::job::{Classification, Prediction};
 use tract_onnx::prelude::*;
 
-use crate::image::{Photo, Raster, resample};
+use crate::image::Crop;
 
 /// Labels in an answer, or fewer if the model knows fewer.
 const BEST: usize = 5;
@@ -125,10 +124,15 @@ impl Classifier {
         Ok(classifier)
     }
 
-    /// Takes from a photo what the model sees, some milliseconds of work; the photo is free again afterwards.
-    pub(crate) fn prepare(&self, photo: &Photo) -> Input {
+    /// What the model looks at of a photo.
+    pub(crate) fn crop(&self) -> Crop {
+        let Description { resize, input_width: width, input_height: height, .. } = self.description;
+        Crop { resize, width, height }
+    }
+
+    /// The model's input, from the RGB rows that [`Self::crop`] cuts out of a photo.
+    pub(crate) fn prepare(&self, cropped: &[u8]) -> Input {
         let Description { input_width, input_height, mean, std, .. } = self.description;
-        let cropped = self.crop(photo.raster());
         let plane = input_width as usize * input_height as usize;
         let mut values = vec![0.0; plane * 3];
         for (channel, values) in values.chunks_exact_mut(plane).enumerate() {
@@ -140,7 +144,7 @@ impl Classifier {
         Input(Tensor::from_shape(&self.shape(), &values).expect("three values a pixel"))
     }
 
-    /// The five most probable labels, most probable first, of what [`Self::prepare`] took.
+    /// The five most probable labels, most probable first, of what [`Self::prepare`] made.
     pub(crate) fn answer(&self, input: Input) -> Result<Classification, InferenceError> {
         let scores = self.run(input)?;
         let probabilities = match self.description.output {
@@ -157,16 +161,6 @@ impl Classifier {
             .collect();
         let predicted_class = predictions.first().map(|best| best.label.clone()).unwrap_or_default();
         Ok(Classification { model: self.description.name.clone(), predicted_class, predictions })
-    }
-
-    /// RGB rows of the centre of the resized photo.
-    fn crop(&self, raster: &Raster) -> Vec<u8> {
-        let Description { input_width, input_height, resize, .. } = self.description;
-        let (width, height) = (raster.width(), raster.height());
-        // Cut off, not rounded, in floating point: torchvision's `Resize`.
-        let long = |long: u32, short: u32| (f64::from(resize) * f64::from(long) / f64::from(short)) as u32;
-        let size = if width <= height { (resize, long(height, width)) } else { (long(width, height), resize) };
-        resample(raster, size, centre(size.0, input_width), centre(size.1, input_height))
     }
 
     fn run(&self, Input(tensor): Input) -> Result<Vec<f32>, InferenceError> {
@@ -227,12 +221,6 @@ fn build(onnx: &[u8], description: &Description) -> TractResult<Arc<TypedRunnabl
         .with_input_fact(0, f32::fact([1, 3, height, width]).into())?
         .into_optimized()?
         .into_runnable()
-}
-
-/// The middle `part` of `whole` pixels, whose start is rounded half to even: torchvision's `CenterCrop`.
-fn centre(whole: u32, part: u32) -> Range<u32> {
-    let start = (f64::from(whole - part) / 2.0).round_ties_even() as u32;
-    start..start + part
 }
 
 fn softmax(logits: &[f32]) -> Vec<f64> {

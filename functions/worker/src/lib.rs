@@ -11,6 +11,7 @@ mod image;
 mod pipeline;
 mod process;
 mod received;
+pub mod studio;
 
 use std::sync::Arc;
 
@@ -24,9 +25,10 @@ use shared::time::Timestamp;
 use tokio::sync::Semaphore;
 
 pub use config::{Config, Recipes};
-use image::Watermarker;
 use pipeline::Pipeline;
 use process::Processor;
+use studio::Studios;
+pub use studio::serve_if_studio;
 
 /// The function, its model loaded.
 #[derive(Debug)]
@@ -41,23 +43,28 @@ pub struct Worker {
 struct UnknownEvent;
 
 impl Worker {
-    /// Wires the function to its services.
-    pub fn new(config: Config, sdk: &SdkConfig, ambient: Ambient) -> Self {
+    /// Opens a studio a core, and wires the function to its services. The executable has to call [`serve_if_studio`]
+    /// first.
+    pub fn new(config: Config, sdk: &SdkConfig, ambient: Ambient) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let jobs = JobTable::new(sdk, &config.table);
         let processed = Bucket::new(sdk, &config.processed_bucket);
         let topic = config.topic_arn.as_ref().map(|arn| Topic::new(sdk, arn));
         let queue = WorkQueue::new(sdk, &config.queue_url);
         let allowed_origins = config.allowed_origins;
+        let program = studio::this_program()?;
+        let studios =
+            Studios::open(program, cores, config.watermark_text, config.classifier.crop(), config.max_pixels)?;
         let pipeline = Pipeline {
             uploads: Bucket::new(sdk, &config.upload_bucket),
             processed: processed.clone(),
             classifier: config.classifier,
-            watermarker: Arc::new(Watermarker::new(config.watermark_text)),
+            studios: Arc::new(studios),
             recipes: config.recipes,
             max_upload_bytes: config.max_upload_bytes,
             max_pixels: config.max_pixels,
             cores: Arc::new(Semaphore::new(cores)),
+            memory: Arc::new(Semaphore::new(image::MEMORY_MIB as usize)),
         };
         let processor = Processor {
             announcer: Announcer::new(jobs.clone(), processed, topic),
@@ -68,7 +75,7 @@ impl Worker {
             // One more than cores: the next photo is fetched while the others are worked on.
             slots: Semaphore::new(cores + 1),
         };
-        Self { processor, cors: Cors::new(allowed_origins) }
+        Ok(Self { processor, cors: Cors::new(allowed_origins) })
     }
 
     /// Handles one event.

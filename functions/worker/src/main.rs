@@ -6,10 +6,14 @@ use shared::config::Vars;
 use shared::{aws, telemetry};
 use worker::{Config, Worker};
 
+fn main() -> Result<(), Error> {
+    if worker::serve_if_studio() { Ok(()) } else { serve() }
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn serve() -> Result<(), Error> {
     let vars = Vars::from_env();
     telemetry::init_json(vars.optional("RUST_LOG").as_deref());
-    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL);
+    let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL)?;
     run(service_fn(async |event| function.handle(event).await)).await
 }

@@ -1,12 +1,12 @@
-//! What happens to a photo: fetch → decode → (classify ∥ render) → store.
+//! What happens to a photo: fetch → survey → decode → (classify ∥ render) → store.
 //!
-//! CPU work runs off the async threads, at most as many pieces of it at once as there are cores.
+//! Pixels are worked on in [`crate::studio`]. That and all other work of the processor runs off the async threads, at
+//! most as many pieces of it at once as there are cores, and within one limit of memory.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
-use sha2::{Digest, Sha256};
 use shared::aws::{Bucket, Fence, FetchError, Fetched};
 use shared::error::{Code, Failure};
 use shared::job::{Classification, Completed, Derivative, Job, ObjectVersion, Source};
@@ -14,11 +14,12 @@ use shared::key;
 use shared::message::WorkItem;
 use shared::recipe::Recipe;
 use shared::results;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::classify::Classifier;
 use crate::config::Recipes;
-use crate::image::{self, Photo, Rendered, Watermarker};
+use crate::image::{self, Cost, Header};
+use crate::studio::{Holder, Print, Studios, Taken};
 
 /// User metadata of an object that names its recipe: the header `x-amz-meta-recipe`.
 const RECIPE_METADATA: &str = "recipe";
@@ -44,12 +45,14 @@ pub(crate) struct Pipeline {
     pub(crate) uploads: Bucket,
     pub(crate) processed: Bucket,
     pub(crate) classifier: Arc<Classifier>,
-    pub(crate) watermarker: Arc<Watermarker>,
+    pub(crate) studios: Arc<Studios>,
     pub(crate) recipes: Recipes,
     pub(crate) max_upload_bytes: u64,
     pub(crate) max_pixels: u64,
     /// One permit a core.
     pub(crate) cores: Arc<Semaphore>,
+    /// One permit a MiB of memory that photos at work may take together.
+    pub(crate) memory: Arc<Semaphore>,
 }
 
 impl Pipeline {
@@ -61,27 +64,35 @@ impl Pipeline {
         let fetched = Instant::now();
 
         let size = bytes.len() as u64;
-        let photo = self.decode(bytes).await?;
+        let surveyed = self.survey(bytes, Some(recipe)).await?;
+        let format = surveyed.header.format;
+        let memory = self.memory(&surveyed).await;
+        let (sender, crop) = oneshot::channel();
+        let classify = async {
+            match crop.await {
+                Ok(taken) => self.infer(taken).await.map(Some),
+                // The studio's own failure says why nothing came.
+                Err(_) => Ok(None),
+            }
+        };
+        let (prints, taken) = tokio::try_join!(self.develop(surveyed, sender), classify)?;
+        let (taken, classification) =
+            taken.ok_or_else(|| Failure::permanent("a photo was developed, but not taken"))?;
         let source = Source {
             key: job.s3_key.clone(),
             bytes: size,
-            content_type: photo.format().media_type().to_owned(),
-            format: photo.format(),
-            width: photo.width(),
-            height: photo.height(),
+            content_type: format.media_type().to_owned(),
+            format,
+            width: taken.width,
+            height: taken.height,
             e_tag,
         };
-        let decoded = Instant::now();
-
-        let (input, photo) = self.prepare(photo).await?;
-        let watermarker = Arc::clone(&self.watermarker);
-        let (classification, rendered) = tokio::try_join!(
-            self.infer(input),
-            self.compute(move || image::render(photo, &recipe, &watermarker).map_err(Failure::from)),
-        )?;
+        // Of the photo, only the derivatives are left.
+        let kept = prints.iter().map(|print| print.bytes.len() as u64).sum();
+        let _memory = reduced(memory, kept);
         let computed = Instant::now();
 
-        let derivatives = try_join_all(rendered.into_iter().map(|rendered| self.store(job, rendered))).await?;
+        let derivatives = try_join_all(prints.into_iter().map(|print| self.store(job, print))).await?;
         let result = results::completed(job.job_id, &classification);
         self.processed.put_json(&results::results_key(job.job_id), &result, Fence::of_attempt(job)).await?;
 
@@ -91,8 +102,7 @@ impl Pipeline {
             bytes = size,
             pixels = u64::from(source.width) * u64::from(source.height),
             fetch_ms = (fetched - started).as_millis() as u64,
-            decode_ms = (decoded - fetched).as_millis() as u64,
-            compute_ms = (computed - decoded).as_millis() as u64,
+            compute_ms = (computed - fetched).as_millis() as u64,
             store_ms = computed.elapsed().as_millis() as u64,
             duration_ms = started.elapsed().as_millis() as u64,
             "photo processed"
@@ -109,13 +119,12 @@ impl Pipeline {
 
     /// Says what a photo shows, and keeps nothing of it.
     pub(crate) async fn classify(&self, bytes: Vec<u8>) -> Result<Classification, Failure> {
-        let (max_pixels, classifier) = (self.max_pixels, Arc::clone(&self.classifier));
-        // In one piece, so that no more photos are in memory than cores are at them.
-        self.compute(move || {
-            let input = classifier.prepare(&Photo::decode(&bytes, max_pixels)?);
-            classifier.answer(input).map_err(Failure::permanent)
-        })
-        .await
+        let surveyed = self.survey(bytes, None).await?;
+        let _memory = self.memory(&surveyed).await;
+        let (sender, crop) = oneshot::channel();
+        self.develop(surveyed, sender).await?;
+        let taken = crop.await.map_err(Failure::permanent)?;
+        Ok(self.infer(taken).await?.1)
     }
 
     /// The object's bytes. Its size is checked before any of them is read.
@@ -165,38 +174,64 @@ impl Pipeline {
         }
     }
 
-    async fn decode(&self, bytes: Vec<u8>) -> Result<Photo, Failure> {
+    /// Reads the header, and refuses what would take too much.
+    async fn survey(&self, file: Vec<u8>, recipe: Option<Recipe>) -> Result<Surveyed, Failure> {
         let max_pixels = self.max_pixels;
-        self.compute(move || Photo::decode(&bytes, max_pixels).map_err(Failure::from)).await
+        self.compute(move || {
+            let header = Header::read(&file, max_pixels)?;
+            let cost = header.cost(recipe.as_ref())?;
+            Ok(Surveyed { file, recipe, header, cost })
+        })
+        .await
     }
 
-    /// What the model sees of the photo; the photo comes back, to be drawn on.
-    async fn prepare(&self, photo: Photo) -> Result<(crate::classify::Input, Photo), Failure> {
-        let classifier = Arc::clone(&self.classifier);
-        self.compute(move || Ok((classifier.prepare(&photo), photo))).await
+    /// Waits until there is enough memory for the photo beside the others.
+    async fn memory(&self, surveyed: &Surveyed) -> Option<OwnedSemaphorePermit> {
+        // OK to ignore: the semaphore is never closed, and no photo needs more than it has.
+        Arc::clone(&self.memory).acquire_many_owned(mebibytes(surveyed.cost.total)).await.ok()
     }
 
-    async fn infer(&self, input: crate::classify::Input) -> Result<Classification, Failure> {
+    /// Has the photo decoded, which `sender` hears of, and rendered. Dropped, it ends the studio that is at it.
+    async fn develop(&self, surveyed: Surveyed, sender: oneshot::Sender<Taken>) -> Result<Vec<Print>, Failure> {
+        let studios = Arc::clone(&self.studios);
+        let holder = Holder::default();
+        let leash = holder.leash();
+        let Surveyed { file, recipe, cost, .. } = surveyed;
+        self.compute(move || {
+            let taken = |taken| {
+                // OK to ignore: nobody waits for the photo any more.
+                let _ = sender.send(taken);
+            };
+            studios.develop(file, recipe, &cost, &leash, taken)
+        })
+        .await
+    }
+
+    async fn infer(&self, taken: Taken) -> Result<(Taken, Classification), Failure> {
         let classifier = Arc::clone(&self.classifier);
-        self.compute(move || classifier.answer(input).map_err(Failure::permanent)).await
+        self.compute(move || {
+            let classification = classifier.answer(classifier.prepare(&taken.cropped)).map_err(Failure::permanent)?;
+            Ok((taken, classification))
+        })
+        .await
     }
 
     /// Stores a derivative. The same photo and recipe give the same bytes under the same key, so doing it twice does
     /// no harm.
-    async fn store(&self, job: &Job, rendered: Rendered) -> Result<Derivative, Failure> {
-        let content_type = rendered.format.media_type();
+    async fn store(&self, job: &Job, print: Print) -> Result<Derivative, Failure> {
+        let content_type = print.format.media_type();
         let derivative = Derivative {
-            key: key::derivative_key(job.job_id, &rendered.name, rendered.format),
-            name: rendered.name,
-            width: rendered.width,
-            height: rendered.height,
-            bytes: rendered.bytes.len() as u64,
+            key: key::derivative_key(job.job_id, &print.name, print.format),
+            name: print.name,
+            width: print.width,
+            height: print.height,
+            bytes: print.bytes.len() as u64,
             content_type: content_type.to_owned(),
-            sha256: format!("{:x}", Sha256::digest(&rendered.bytes)),
+            sha256: print.sha256,
             url: None,
         };
         let fence = Fence::of_attempt(job);
-        self.processed.put_derivative(&derivative.key, content_type, fence, rendered.bytes).await?;
+        self.processed.put_derivative(&derivative.key, content_type, fence, print.bytes).await?;
         Ok(derivative)
     }
 
@@ -217,4 +252,22 @@ impl Pipeline {
 
 fn source_missing(message: &str) -> Failure {
     Failure::client(Code::SourceMissing, message)
+}
+
+/// A photo whose header has been read.
+struct Surveyed {
+    file: Vec<u8>,
+    recipe: Option<Recipe>,
+    header: Header,
+    cost: Cost,
+}
+
+/// Permits for so many bytes.
+fn mebibytes(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
+}
+
+/// What is left of a permit when all but so many bytes are given back.
+fn reduced(permit: Option<OwnedSemaphorePermit>, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    permit?.split(mebibytes(bytes) as usize)
 }

@@ -79,7 +79,7 @@ impl Functions {
             ambient,
             request_upload: RequestUpload::new(request_upload, sdk, ambient),
             dispatcher: Dispatcher::new(dispatcher, sdk, ambient),
-            worker: Worker::new(worker, sdk, ambient),
+            worker: Worker::new(worker, sdk, ambient)?,
             job_status: JobStatus::new(job_status, sdk, ambient),
         })
     }

@@ -2,54 +2,48 @@
 
 use std::io::Cursor;
 
-use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, webp::WebPDecoder};
+use image::codecs::{bmp::BmpDecoder, webp::WebPDecoder};
+use image::error::LimitErrorKind;
 use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
 use shared::format::Format;
 
-use super::header::Header;
+use super::header::{Claim, Header};
 use super::raster::Raster;
-use super::{ImageError, Photo, jpeg, orientation, png, tiff};
-
-/// Memory a decoder may take besides its pixels, in bytes.
-const OVERHEAD: u64 = 1 << 20;
+use super::{ImageError, Photo, gif, jpeg, orientation, png, tiff};
 
 impl Photo {
     /// Decodes a file: by content, within `max_pixels`, and turned upright.
     ///
-    /// Takes up to 8 bytes of memory a pixel while it works. Of an animation, the first frame is the photo.
+    /// Takes no more memory than the header's claim says. Of an animation, the first frame is the photo.
     pub(crate) fn decode(bytes: &[u8], max_pixels: u64) -> Result<Self, ImageError> {
-        let Header { format, width, height } = Header::read(bytes, max_pixels)?;
+        let Header { format, claim, orientation, .. } = Header::read(bytes, max_pixels)?;
         let raster = match format {
             Format::Jpeg => jpeg::decode(bytes)?,
-            Format::Png => png::decode(bytes, width, height)?,
-            Format::Webp => with(format, WebPDecoder::new(Cursor::new(bytes)), width, height)?,
-            Format::Gif => with(format, GifDecoder::new(Cursor::new(bytes)), width, height)?,
-            Format::Bmp => with(format, BmpDecoder::new(Cursor::new(bytes)), width, height)?,
-            Format::Tiff => tiff::decode(bytes, width, height)?,
+            Format::Png => png::decode(bytes, &claim)?,
+            Format::Webp => with(format, WebPDecoder::new(Cursor::new(bytes)), &claim)?,
+            Format::Gif => gif::decode(bytes, &claim)?,
+            Format::Bmp => with(format, BmpDecoder::new(Cursor::new(bytes)), &claim)?,
+            Format::Tiff => tiff::decode(bytes, &claim)?,
         };
-        let raster = orientation::upright(raster, orientation::read(bytes, format));
-        Ok(Self { raster, format })
+        Ok(Self { raster: orientation::upright(raster, orientation), format })
     }
 }
 
 /// Decodes within the size that the header announced and was checked for.
-fn with<D: ImageDecoder>(
-    format: Format,
-    decoder: ImageResult<D>,
-    width: u32,
-    height: u32,
-) -> Result<Raster, ImageError> {
+fn with<D: ImageDecoder>(format: Format, decoder: ImageResult<D>, claim: &Claim) -> Result<Raster, ImageError> {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(width);
-    limits.max_image_height = Some(height);
-    // A frame and the canvas it is put on, four bytes a pixel each.
-    limits.max_alloc = Some(u64::from(width) * u64::from(height) * 8 + OVERHEAD);
+    limits.max_image_width = Some(claim.width);
+    limits.max_image_height = Some(claim.height);
+    limits.max_alloc = Some(claim.decoding);
     let image = decoder.and_then(|mut decoder| {
         decoder.set_limits(limits)?;
         DynamicImage::from_decoder(decoder)
     });
     let image = image.map_err(|error| match error {
         image::ImageError::Unsupported(_) => ImageError::UnsupportedFormat { detected: "an image of a rare kind" },
+        image::ImageError::Limits(error) if matches!(error.kind(), LimitErrorKind::InsufficientMemory) => {
+            ImageError::TooMuchMemory
+        }
         error => ImageError::corrupt(format, error),
     })?;
     let (width, height) = (image.width(), image.height());

@@ -1,19 +1,23 @@
 //! Writes pixels as a file, without any metadata: no EXIF, XMP, profile or comment of the source can be in it, since
 //! a raster has none. The same pixels always give the same bytes.
 
-use std::io::Cursor;
+use std::borrow::Cow;
+use std::error::Error;
+use std::io::{ErrorKind, Write};
 
-use image::codecs::{bmp::BmpEncoder, gif::GifEncoder};
-use image::{ExtendedColorType, Frame, ImageEncoder, RgbaImage};
+use gif::Frame;
+use image::codecs::bmp::BmpEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 use mozjpeg::{ColorSpace, Compress};
 use shared::format::Format;
 use shared::recipe::{OutputFormat, Quality};
 use tiff::encoder::{Compression, Predictor, TiffEncoder, colortype};
 use tiff::tags::{ExtraSamples, Tag};
-use webp::WebPConfig;
+use webp::{WebPConfig, WebPEncodingError};
 
-use super::ImageError;
+use super::output::Output;
 use super::raster::Raster;
+use super::{ImageError, palette};
 
 /// Longest side of a JPEG that libjpeg writes, and everybody reads.
 const MAX_JPEG_SIDE: u32 = 65_500;
@@ -31,8 +35,11 @@ const FULL_COLOR_QUALITY: u8 = 90;
 /// files 4 % smaller.
 const WEBP_METHOD: i32 = 2;
 
-/// GIF palette effort from 1 (slow) to 30: every tenth pixel is looked at.
-const GIF_SPEED: i32 = 10;
+/// Pixels from which on WebP gets effort 0, or the largest photos would take more time than they may.
+const LARGE_WEBP: u64 = 20_000_000;
+
+/// Bytes of a PNG that are kept before they become a chunk.
+const PNG_CHUNK: usize = 64 << 10;
 
 /// The format that a derivative gets.
 pub(super) fn choose(asked: Option<OutputFormat>, source: Format, raster: &Raster) -> Format {
@@ -58,23 +65,42 @@ fn fits(raster: &Raster, format: Format) -> bool {
     raster.width().max(raster.height()) <= longest
 }
 
-/// Encodes; `quality` counts for JPEG and WebP.
-pub(super) fn encode(raster: &Raster, format: Format, quality: Quality) -> Result<Vec<u8>, ImageError> {
-    if !fits(raster, format) {
+/// Encodes into at most `room` bytes; `quality` counts for JPEG and WebP.
+pub(super) fn encode(
+    raster: Cow<'_, Raster>,
+    format: Format,
+    quality: Quality,
+    room: usize,
+) -> Result<Vec<u8>, ImageError> {
+    if !fits(&raster, format) {
         return Err(ImageError::TooLongForFormat { format, width: raster.width(), height: raster.height() });
     }
-    match format {
-        Format::Jpeg => jpeg(raster, quality).map_err(|error| ImageError::encode(format, error)),
-        Format::Png => png(raster).map_err(|error| ImageError::encode(format, error)),
-        Format::Webp => webp(raster, quality),
-        Format::Gif => gif(raster).map_err(|error| ImageError::encode(format, error)),
-        Format::Bmp => bmp(raster).map_err(|error| ImageError::encode(format, error)),
-        Format::Tiff => tiff(raster).map_err(|error| ImageError::encode(format, error)),
+    let mut output = Output::new(room);
+    let written = match format {
+        Format::Jpeg => jpeg(&raster, quality, &mut output),
+        Format::Png => png(&raster, &mut output),
+        Format::Webp => webp(&raster, quality, &mut output),
+        Format::Gif => gif(raster.into_owned(), &mut output),
+        Format::Bmp => bmp(&raster, &mut output),
+        Format::Tiff => tiff(&raster, &mut output),
+    };
+    match written {
+        _ if output.is_exceeded() => Err(ImageError::OutputTooLarge),
+        Ok(()) => Ok(output.into_bytes()),
+        Err(error) if is_out_of_memory(error.as_ref()) => Err(ImageError::TooMuchMemory),
+        Err(error) => Err(ImageError::encode(format, error)),
     }
 }
 
+fn is_out_of_memory(problem: &(dyn Error + Send + Sync + 'static)) -> bool {
+    problem.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfMemory)
+}
+
+/// What an encoder says that failed.
+type Problem = Box<dyn Error + Send + Sync>;
+
 /// Baseline JPEG. Transparency falls on white.
-fn jpeg(raster: &Raster, quality: Quality) -> std::io::Result<Vec<u8>> {
+fn jpeg(raster: &Raster, quality: Quality, out: &mut Output) -> Result<(), Problem> {
     let mut settings = Compress::new(ColorSpace::JCS_RGB);
     // libjpeg-turbo's own settings; Mozilla's make files a fifth smaller in thirty times the time.
     settings.set_fastest_defaults();
@@ -82,7 +108,7 @@ fn jpeg(raster: &Raster, quality: Quality) -> std::io::Result<Vec<u8>> {
     settings.set_quality(f32::from(quality.get()));
     let color = if quality.get() < FULL_COLOR_QUALITY { (2, 2) } else { (1, 1) };
     settings.set_chroma_sampling_pixel_sizes(color, color);
-    let mut encoder = settings.start_compress(Vec::new())?;
+    let mut encoder = settings.start_compress(out)?;
     if raster.has_alpha() {
         let mut opaque = Vec::with_capacity(raster.width() as usize * 3);
         for row in raster.bytes().chunks_exact(raster.stride()) {
@@ -93,7 +119,8 @@ fn jpeg(raster: &Raster, quality: Quality) -> std::io::Result<Vec<u8>> {
     } else {
         encoder.write_scanlines(raster.bytes())?;
     }
-    encoder.finish()
+    encoder.finish()?;
+    Ok(())
 }
 
 fn on_white([colors @ .., alpha]: [u8; 4]) -> [u8; 3] {
@@ -102,10 +129,9 @@ fn on_white([colors @ .., alpha]: [u8; 4]) -> [u8; 3] {
 }
 
 /// 8-bit PNG; one channel where every pixel is grey.
-fn png(raster: &Raster) -> Result<Vec<u8>, png::EncodingError> {
+fn png(raster: &Raster, out: &mut Output) -> Result<(), Problem> {
     let grey = raster.is_grey();
-    let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, raster.width(), raster.height());
+    let mut encoder = png::Encoder::new(out, raster.width(), raster.height());
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
     encoder.set_color(match (grey, raster.has_alpha()) {
@@ -114,66 +140,58 @@ fn png(raster: &Raster) -> Result<Vec<u8>, png::EncodingError> {
         (false, true) => png::ColorType::Rgba,
         (false, false) => png::ColorType::Rgb,
     });
-    let mut writer = encoder.write_header()?;
-    match (grey, raster.has_alpha()) {
-        (true, true) => {
-            let pixels = raster.bytes().as_chunks::<4>().0;
-            writer
-                .write_image_data(&pixels.iter().flat_map(|&[grey, _, _, alpha]| [grey, alpha]).collect::<Vec<_>>())?;
+    let mut header = encoder.write_header()?;
+    let mut writer = header.stream_writer_with_size(PNG_CHUNK)?;
+    let mut shades = Vec::new();
+    for row in raster.bytes().chunks_exact(raster.stride()) {
+        shades.clear();
+        match (grey, raster.has_alpha()) {
+            (true, true) => shades.extend(row.as_chunks::<4>().0.iter().flat_map(|&[grey, _, _, alpha]| [grey, alpha])),
+            (true, false) => shades.extend(row.as_chunks::<3>().0.iter().map(|&[grey, _, _]| grey)),
+            (false, _) => {}
         }
-        (true, false) => {
-            let pixels = raster.bytes().as_chunks::<3>().0;
-            writer.write_image_data(&pixels.iter().map(|&[grey, _, _]| grey).collect::<Vec<_>>())?;
-        }
-        (false, _) => writer.write_image_data(raster.bytes())?,
+        writer.write_all(if grey { &shades } else { row })?;
     }
     writer.finish()?;
-    Ok(out)
+    header.finish()?;
+    Ok(())
 }
 
-fn webp(raster: &Raster, quality: Quality) -> Result<Vec<u8>, ImageError> {
-    let failed = |problem: String| ImageError::encode(Format::Webp, problem);
-    let mut config = WebPConfig::new().map_err(|()| failed("another version of libwebp".into()))?;
-    config.quality = f32::from(quality.get());
-    config.method = WEBP_METHOD;
+fn webp(raster: &Raster, quality: Quality, out: &mut Output) -> Result<(), Problem> {
+    let mut config = WebPConfig::new().map_err(|()| "another version of libwebp")?;
     let (width, height) = (raster.width(), raster.height());
+    config.quality = f32::from(quality.get());
+    config.method = if u64::from(width) * u64::from(height) < LARGE_WEBP { WEBP_METHOD } else { 0 };
     let encoder = if raster.has_alpha() {
         webp::Encoder::from_rgba(raster.bytes(), width, height)
     } else {
         webp::Encoder::from_rgb(raster.bytes(), width, height)
     };
-    encoder.encode_advanced(&config).map(|file| file.to_vec()).map_err(|error| failed(format!("{error:?}")))
+    let file = encoder.encode_advanced(&config).map_err(|error| match error {
+        WebPEncodingError::VP8_ENC_ERROR_OUT_OF_MEMORY => ErrorKind::OutOfMemory.into(),
+        error => std::io::Error::other(format!("{error:?}")),
+    })?;
+    Ok(out.write_all(&file)?)
 }
 
-fn gif(raster: &Raster) -> image::ImageResult<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut encoder = GifEncoder::new_with_speed(&mut out, GIF_SPEED);
-    let (width, height) = (raster.width(), raster.height());
-    if raster.has_alpha() {
-        // GIF knows visible and invisible only. What is faint, such as the rim of a shadow, becomes invisible.
-        let mut pixels = raster.bytes().to_vec();
-        pixels.as_chunks_mut::<4>().0.iter_mut().for_each(|pixel| pixel[3] = if pixel[3] < 128 { 0 } else { 255 });
-        let picture = RgbaImage::from_raw(width, height, pixels).expect("a raster holds exactly its pixels");
-        // Takes the pixels, where `encode` would copy them once more.
-        encoder.encode_frame(Frame::new(picture))?;
-    } else {
-        encoder.encode(raster.bytes(), width, height, ExtendedColorType::Rgb8)?;
-    }
-    drop(encoder);
-    Ok(out)
+/// GIF knows visible and invisible only. What is faint, such as the rim of a shadow, becomes invisible.
+fn gif(raster: Raster, out: &mut Output) -> Result<(), Problem> {
+    let (width, height) = (raster.width() as u16, raster.height() as u16);
+    let palette::Indexed { palette, transparent, pixels } = palette::index(raster);
+    let mut encoder = gif::Encoder::new(out, width, height, &[])?;
+    let frame =
+        Frame { width, height, buffer: Cow::Owned(pixels), palette: Some(palette), transparent, ..Frame::default() };
+    Ok(encoder.write_frame(&frame)?)
 }
 
-fn bmp(raster: &Raster) -> image::ImageResult<Vec<u8>> {
-    let mut out = Vec::new();
+fn bmp(raster: &Raster, out: &mut Output) -> Result<(), Problem> {
     let color = if raster.has_alpha() { ExtendedColorType::Rgba8 } else { ExtendedColorType::Rgb8 };
-    BmpEncoder::new(&mut out).write_image(raster.bytes(), raster.width(), raster.height(), color)?;
-    Ok(out)
+    Ok(BmpEncoder::new(out).write_image(raster.bytes(), raster.width(), raster.height(), color)?)
 }
 
 /// LZW with a predictor: lossless, and what every reader of TIFF understands.
-fn tiff(raster: &Raster) -> tiff::TiffResult<Vec<u8>> {
-    let mut out = Cursor::new(Vec::new());
-    let mut file = TiffEncoder::new(&mut out)?.with_compression(Compression::Lzw).with_predictor(Predictor::Horizontal);
+fn tiff(raster: &Raster, out: &mut Output) -> Result<(), Problem> {
+    let mut file = TiffEncoder::new(out)?.with_compression(Compression::Lzw).with_predictor(Predictor::Horizontal);
     if raster.has_alpha() {
         let mut image = file.new_image::<colortype::RGBA8>(raster.width(), raster.height())?;
         // Without this tag, readers take the fourth channel for padding.
@@ -182,5 +200,5 @@ fn tiff(raster: &Raster) -> tiff::TiffResult<Vec<u8>> {
     } else {
         file.write_image::<colortype::RGB8>(raster.width(), raster.height(), raster.bytes())?;
     }
-    Ok(out.into_inner())
+    Ok(())
 }

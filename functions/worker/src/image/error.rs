@@ -45,6 +45,12 @@ pub(crate) enum ImageError {
         /// Height by the header, in pixels.
         height: u32,
     },
+    /// More memory than one photo may have, by the header or by the decoder's own count.
+    #[error("more memory than one photo may have")]
+    TooMuchMemory,
+    /// Derivatives that would be longer than all of a photo's may be.
+    #[error("derivatives of more than {} bytes", super::cost::MAX_OUTPUT)]
+    OutputTooLarge,
     /// The header or the pixels do not decode, a file cut short included.
     #[error("the {format:?} data is damaged")]
     Corrupt {
@@ -89,7 +95,11 @@ impl ImageError {
         match self {
             Self::Empty => Code::EmptyFile,
             Self::UnsupportedFormat { .. } => Code::UnsupportedFormat,
-            Self::TooManyPixels { .. } | Self::TooLong { .. } | Self::TooManyScans { .. } => Code::ImageTooLarge,
+            Self::TooManyPixels { .. }
+            | Self::TooLong { .. }
+            | Self::TooManyScans { .. }
+            | Self::TooMuchMemory
+            | Self::OutputTooLarge => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
             Self::TooLongForFormat { .. } => Code::InvalidRecipe,
             Self::Encode { .. } => Code::Internal,
@@ -111,6 +121,10 @@ impl ImageError {
             }
             Self::TooManyScans { scans, .. } => {
                 format!("The JPEG is stored in {scans} scans, too many for its size.")
+            }
+            Self::TooMuchMemory => "The image takes more memory to process than one photo may have.".into(),
+            Self::OutputTooLarge => {
+                format!("The derivatives would have more than {} MiB.", super::cost::MAX_OUTPUT >> 20)
             }
             Self::Corrupt { format, .. } => {
                 format!("The {} file is damaged or incomplete.", name(*format))

@@ -11,6 +11,7 @@ use mozjpeg::{ColorSpace, Decompress};
 use shared::format::Format;
 
 use super::ImageError;
+use super::header::Claim;
 use super::raster::{Raster, Samples};
 
 /// Scans times pixels that one file may cost. A scan of a megapixel takes up to 4 ms, so this is about five seconds:
@@ -26,6 +27,18 @@ const MAX_SIDE: u32 = 65_500;
 /// Rows converted at a time where libjpeg does not convert the colours itself.
 const ROWS_AT_ONCE: usize = 16;
 
+/// Pixels that a byte can stand for: a block of 64 takes a bit at least, and there is one for every 256 pixels.
+const PIXELS_PER_BYTE: u64 = 2048;
+
+/// Bytes that libjpeg keeps of the rows it is at, for each pixel of the width: some dozen of each component.
+const ROWS_IN_WORK: u64 = 160;
+
+/// Memory that libjpeg takes besides, in bytes.
+const OVERHEAD: u64 = 1 << 20;
+
+/// What libjpeg says when an allocation failed.
+const OUT_OF_MEMORY: &str = "Insufficient memory";
+
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
@@ -38,42 +51,89 @@ pub(super) struct Survey {
     pub(super) height: u32,
     /// Passes over the picture.
     scans: u32,
+    /// Bytes of coefficients that libjpeg keeps of the whole picture: none if each block is whole in one scan.
+    coefficients: u64,
     /// Whether the end marker was reached.
     complete: bool,
 }
 
+/// A frame header.
+struct Frame {
+    width: u16,
+    height: u16,
+    progressive: bool,
+    /// How many blocks each colour component has, across and down, of the most that one has.
+    sampling: Vec<(u8, u8)>,
+}
+
+impl Frame {
+    /// Reads precision, height, width and components.
+    fn read(code: u8, payload: &[u8]) -> Result<Self, ImageError> {
+        if code > 0xC2 {
+            return Err(ImageError::UnsupportedFormat { detected: "a JPEG of a rare kind" });
+        }
+        let [precision, h1, h0, w1, w0, _, components @ ..] = payload else {
+            return Err(corrupt("a short frame header"));
+        };
+        if *precision != 8 {
+            return Err(ImageError::UnsupportedFormat { detected: "a JPEG of more than 8 bits a channel" });
+        }
+        let sampling =
+            components.as_chunks::<3>().0.iter().map(|[_, factors, _]| (factors >> 4, factors & 15)).collect();
+        let (width, height) = (u16::from_be_bytes([*w1, *w0]), u16::from_be_bytes([*h1, *h0]));
+        Ok(Self { width, height, progressive: code == 0xC2, sampling })
+    }
+
+    /// Bytes of all coefficients, two each, in whole blocks of every component.
+    fn coefficients(&self) -> u64 {
+        let most = |of: fn(&(u8, u8)) -> u8| self.sampling.iter().map(of).max().unwrap_or(1).max(1);
+        let (across, down) = (most(|factors| factors.0), most(|factors| factors.1));
+        let blocks = |side: u16, part: u8, most: u8| u64::from(side).div_ceil(8 * u64::from(most)) * u64::from(part);
+        let of = |&(x, y): &(u8, u8)| blocks(self.width, x, across) * blocks(self.height, y, down) * 128;
+        self.sampling.iter().map(of).sum()
+    }
+}
+
 /// Walks over the whole file once.
 pub(super) fn survey(bytes: &[u8]) -> Result<Survey, ImageError> {
-    let mut frame = None;
-    let (mut scans, mut complete) = (0, false);
+    let mut frame: Option<Frame> = None;
+    let (mut scans, mut partial, mut complete) = (0, false, false);
     for Marker { code, payload } in markers(bytes) {
         match code {
-            // Start of frame: precision, height, width. C4, C8 and CC share the range and mean something else.
+            // Start of frame. C4, C8 and CC share the range and mean something else.
             0xC0..=0xCF if !matches!(code, 0xC4 | 0xC8 | 0xCC) => {
-                if code > 0xC2 {
-                    return Err(ImageError::UnsupportedFormat { detected: "a JPEG of a rare kind" });
-                }
-                let &[precision, h1, h0, w1, w0, ..] = payload else { return Err(corrupt("a short frame header")) };
-                if precision != 8 {
-                    return Err(ImageError::UnsupportedFormat { detected: "a JPEG of more than 8 bits a channel" });
-                }
-                if frame.replace((u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]))).is_some() {
+                let earlier = frame.replace(Frame::read(code, payload)?);
+                if earlier.is_some() {
                     return Err(corrupt("a second frame header"));
                 }
             }
-            SOS => scans += 1,
+            SOS => {
+                scans += 1;
+                // A scan of some of the components.
+                let all = frame.as_ref().map_or(0, |frame| frame.sampling.len());
+                partial |= payload.first().is_none_or(|&components| usize::from(components) < all);
+            }
             EOI => complete = true,
             _ => {}
         }
     }
-    let (width, height) = frame.ok_or_else(|| corrupt("no frame header"))?;
-    Ok(Survey { width: width.into(), height: height.into(), scans, complete })
+    let frame = frame.ok_or_else(|| corrupt("no frame header"))?;
+    let coefficients = if frame.progressive || partial { frame.coefficients() } else { 0 };
+    Ok(Survey { width: frame.width.into(), height: frame.height.into(), scans, coefficients, complete })
 }
 
 impl Survey {
+    /// What the file claims to hold, in memory always as RGB.
+    pub(super) fn claim(&self) -> Claim {
+        let Self { width, height, coefficients, .. } = *self;
+        let pixels = u64::from(width) * u64::from(height);
+        let decoding = pixels * 3 + coefficients + u64::from(width) * ROWS_IN_WORK + OVERHEAD;
+        Claim { width, height, channels: 3, decoding, least: pixels / PIXELS_PER_BYTE }
+    }
+
     /// Refuses what would take too long, and what was cut short.
     pub(super) fn check(&self) -> Result<(), ImageError> {
-        let Self { width, height, scans, complete } = *self;
+        let Self { width, height, scans, complete, .. } = *self;
         let side = width.max(height);
         if side > MAX_SIDE {
             return Err(ImageError::TooLong { side, max_side: MAX_SIDE });
@@ -101,6 +161,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
         Ok(Ok((width, height, data))) => Ok(Raster::new(width, height, false, data)),
         Ok(Err(error)) => Err(corrupt(error)),
         Err(panic) => match panic.downcast::<String>() {
+            Ok(message) if message.contains(OUT_OF_MEMORY) => Err(ImageError::TooMuchMemory),
             Ok(message) => Err(corrupt(*message)),
             Err(panic) => resume_unwind(panic),
         },

@@ -3,29 +3,39 @@
 //! The way of a photo, in order, a file for each step:
 //!
 //! 1. `sniff`: what the bytes are, by content.
-//! 2. `header`: how many pixels they claim, and whether that is acceptable.
-//! 3. `decode` (with `jpeg`, `png`, `tiff`): 8-bit RGB or RGBA.
+//! 2. `header` (with a file for each format, `ifd` for TIFF): how many pixels they claim, and what those will take,
+//!    which `cost` puts together with the recipe's derivatives.
+//! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA.
 //! 4. `orientation`: upright.
-//! 5. For each derivative of the recipe: `resize`, then `watermark` (its letters from `lettering`), then `encode`.
+//! 5. For each derivative of the recipe: `resize`, then `watermark` (its letters from `lettering`), then `encode`
+//!    (with `palette` for GIF) into an `output` of limited length.
 //!
-//! The classifier leaves this road after step 4, by `bilinear`. Everything here is synchronous and keeps one core
+//! What the classifier looks at leaves this road after step 4, by `crop` and `bilinear`. Everything here is synchronous and keeps one core
 //! busy; nothing here knows about buckets or jobs. Absent so far: colour profiles (pixels are taken as sRGB), and any
 //! frame but the first.
 
 mod bilinear;
+mod bmp;
+mod cost;
+mod crop;
 mod decode;
 mod encode;
 mod error;
+mod gif;
 mod header;
+mod ifd;
 mod jpeg;
 mod lettering;
 mod orientation;
+mod output;
+mod palette;
 mod png;
 mod raster;
 mod resize;
 mod sniff;
 mod tiff;
 mod watermark;
+mod webp;
 
 #[cfg(test)]
 mod tests;
@@ -35,9 +45,10 @@ use std::borrow::Cow;
 use shared::format::Format;
 use shared::recipe::{DerivativeSpec, Recipe, WatermarkChoice};
 
-pub(crate) use bilinear::resample;
+pub use cost::Cost;
+pub(crate) use cost::MEMORY_MIB;
+pub use crop::Crop;
 pub(crate) use error::ImageError;
-#[cfg(fuzzing)]
 pub(crate) use header::Header;
 pub(crate) use raster::Raster;
 pub(crate) use watermark::Watermarker;
@@ -61,6 +72,7 @@ impl Photo {
     }
 
     /// The format that the photo came in, by content.
+    #[cfg(test)]
     pub(crate) fn format(&self) -> Format {
         self.format
     }
@@ -70,11 +82,9 @@ impl Photo {
     }
 }
 
-/// A finished derivative, not stored yet.
+/// A finished derivative.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rendered {
-    /// The recipe's name for it.
-    pub name: String,
     /// What it is encoded as.
     pub format: Format,
     /// Width in pixels.
@@ -85,26 +95,34 @@ pub(crate) struct Rendered {
     pub bytes: Vec<u8>,
 }
 
-/// Makes the derivatives of a recipe, in its order. The same photo and recipe give the same bytes.
+/// Makes the derivatives of a recipe, in its order, and hands over each as soon as it is finished. The same photo and
+/// recipe give the same bytes, of which there are at most `room` in all.
 ///
 /// The photo is given away so that the last derivative, often the only one, is drawn on it and not on a copy.
-pub(crate) fn render(photo: Photo, recipe: &Recipe, watermarker: &Watermarker) -> Result<Vec<Rendered>, ImageError> {
+pub(crate) fn render<E: From<ImageError>>(
+    photo: Photo,
+    recipe: &Recipe,
+    watermarker: &Watermarker,
+    mut room: usize,
+    mut made: impl FnMut(Rendered) -> Result<(), E>,
+) -> Result<(), E> {
     let Photo { raster, format } = photo;
     let (last, others) = recipe.derivatives().split_last().expect("a recipe has a derivative");
-    let mut derivatives = Vec::with_capacity(others.len() + 1);
     for spec in others {
-        derivatives.push(derive(Cow::Borrowed(&raster), format, spec, watermarker)?);
+        let rendered = derive(Cow::Borrowed(&raster), format, spec, watermarker, room)?;
+        room -= rendered.bytes.len();
+        made(rendered)?;
     }
-    derivatives.push(derive(Cow::Owned(raster), format, last, watermarker)?);
-    Ok(derivatives)
+    made(derive(Cow::Owned(raster), format, last, watermarker, room)?)
 }
 
-/// One derivative: resize, watermark, encode.
+/// One derivative of at most `room` bytes: resize, watermark, encode.
 fn derive(
     mut raster: Cow<'_, Raster>,
     source: Format,
     spec: &DerivativeSpec,
     watermarker: &Watermarker,
+    room: usize,
 ) -> Result<Rendered, ImageError> {
     if let Some(resize) = &spec.resize {
         raster = resize::resize(raster, resize);
@@ -115,11 +133,7 @@ fn derive(
         None => watermarker.draw(&mut raster, &shared::recipe::Watermark::default()),
     }
     let format = encode::choose(spec.format, source, &raster);
-    Ok(Rendered {
-        name: spec.name.as_str().to_owned(),
-        format,
-        width: raster.width(),
-        height: raster.height(),
-        bytes: encode::encode(&raster, format, spec.quality.unwrap_or_default())?,
-    })
+    let (width, height) = (raster.width(), raster.height());
+    let bytes = encode::encode(raster, format, spec.quality.unwrap_or_default(), room)?;
+    Ok(Rendered { format, width, height, bytes })
 }

@@ -4,20 +4,63 @@
 
 use std::io::Cursor;
 
-use png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, DecodingError, InterlaceInfo, Limits, Transformations};
 use shared::format::Format;
 
 use super::ImageError;
+use super::header::Claim;
 use super::raster::{Raster, Samples, narrow};
 
 /// Memory a decoder may take besides its rows, in bytes: the chunks it keeps, and inflating.
-const OVERHEAD: usize = 1 << 20;
+const OVERHEAD: u64 = 2 << 20;
+
+/// Bytes that a byte inflates to at most.
+const INFLATION: u64 = 1032;
+
+/// Reads the header, and the chunks before the pixels for transparency.
+pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
+    let cut_short = || ImageError::corrupt(Format::Png, "the header is cut short");
+    // The first chunk is always `IHDR`.
+    let header = bytes.get(12..).and_then(|chunk| chunk.strip_prefix(b"IHDR")).ok_or_else(cut_short)?;
+    let Some(&[w3, w2, w1, w0, h3, h2, h1, h0, depth, color]) = header.first_chunk() else { return Err(cut_short()) };
+    let (width, height) = (u32::from_be_bytes([w3, w2, w1, w0]), u32::from_be_bytes([h3, h2, h1, h0]));
+    let samples = match color {
+        2 => 3,
+        4 => 2,
+        6 => 4,
+        _ => 1,
+    };
+    let alpha = matches!(color, 4 | 6) || has_transparency(bytes);
+    let channels = if alpha { 4 } else { 3 };
+    let pixels = u64::from(width) * u64::from(height);
+    let row = (u64::from(width) * samples * u64::from(depth)).div_ceil(8);
+    // A few rows as they are stored, unfolded, and narrowed.
+    let decoding = pixels.saturating_mul(channels).saturating_add(row * 4 + u64::from(width) * 24 + OVERHEAD);
+    Ok(Claim { width, height, channels, decoding, least: row.saturating_mul(height.into()) / INFLATION })
+}
+
+/// Whether one of the chunks before the pixels makes colours transparent.
+fn has_transparency(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some(([length @ .., k0, k1, k2, k3], body)) = rest.split_first_chunk::<8>() {
+        match &[*k0, *k1, *k2, *k3] {
+            b"tRNS" => return true,
+            b"IDAT" => return false,
+            _ => {}
+        }
+        let length = length.first_chunk().map_or(0, |length| u32::from_be_bytes(*length)) as usize;
+        // Four more for the checksum.
+        rest = body.get(length + 4..).unwrap_or_default();
+    }
+    false
+}
 
 /// Decodes the default image; of an animation that is its first frame, or the still that stands in for it.
-pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Raster, ImageError> {
-    // Eight bytes is the largest pixel: RGBA of 16 bits each.
-    let limit = width as usize * height as usize * 8 + OVERHEAD;
-    pixels(bytes, limit).map_err(|error| ImageError::corrupt(Format::Png, error))
+pub(super) fn decode(bytes: &[u8], claim: &Claim) -> Result<Raster, ImageError> {
+    pixels(bytes, claim.decoding as usize).map_err(|error| match error {
+        DecodingError::LimitsExceeded => ImageError::TooMuchMemory,
+        error => ImageError::corrupt(Format::Png, error),
+    })
 }
 
 fn pixels(bytes: &[u8], limit: usize) -> Result<Raster, DecodingError> {
@@ -36,24 +79,29 @@ fn pixels(bytes: &[u8], limit: usize) -> Result<Raster, DecodingError> {
     };
     let (width, height) = reader.info().size();
     let channels = if samples.has_alpha() { 4 } else { 3 };
-    let mut data = Vec::with_capacity(width as usize * height as usize * channels);
-    let mut narrowed = Vec::new();
-    let mut append = |row: &[u8]| match depth {
-        BitDepth::Sixteen => {
-            narrowed.clear();
-            narrowed.extend(row.as_chunks().0.iter().map(|&sample| narrow(u16::from_be_bytes(sample))));
-            samples.append(&narrowed, &mut data);
-        }
-        _ => samples.append(row, &mut data),
-    };
-    if reader.info().interlaced {
-        // Interlaced rows come in seven passes, so the whole picture has to be put together first.
-        let mut whole = vec![0; reader.output_buffer_size().unwrap_or_default()];
-        reader.next_frame(&mut whole)?;
-        append(&whole);
-    } else {
-        while let Some(row) = reader.next_row()? {
-            append(row.data());
+    let size = width as usize * height as usize * channels;
+    let interlaced = reader.info().interlaced;
+    let mut data = if interlaced { vec![0; size] } else { Vec::with_capacity(size) };
+    let (mut narrowed, mut row) = (Vec::new(), Vec::new());
+    while let Some(next) = reader.next_interlaced_row()? {
+        let place = *next.interlace();
+        let next = match depth {
+            BitDepth::Sixteen => {
+                narrowed.clear();
+                narrowed.extend(next.data().as_chunks().0.iter().map(|&sample| narrow(u16::from_be_bytes(sample))));
+                &narrowed
+            }
+            _ => next.data(),
+        };
+        match place {
+            InterlaceInfo::Null(_) => samples.append(next, &mut data),
+            // Rows come in seven passes, of which each fills in some of the pixels.
+            InterlaceInfo::Adam7(place) => {
+                row.clear();
+                samples.append(next, &mut row);
+                let stride = width as usize * channels;
+                png::expand_interlaced_row(&mut data, stride, &row, &place, channels as u8 * 8);
+            }
         }
     }
     Ok(if samples.has_alpha() {

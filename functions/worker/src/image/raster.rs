@@ -29,6 +29,7 @@ impl Raster {
             data.copy_within(pixel * 4..pixel * 4 + 3, pixel * 3);
         }
         data.truncate(pixels * 3);
+        data.shrink_to_fit();
         Self::new(width, height, false, data)
     }
 
@@ -51,6 +52,10 @@ impl Raster {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.data
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.data
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {

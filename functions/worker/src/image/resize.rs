@@ -50,6 +50,11 @@ fn inside((width, height): (u32, u32), (box_width, box_height): (u32, u32)) -> (
     if bw * h <= bh * w { (box_width, scaled(h, bw, w)) } else { (scaled(w, bh, h), box_height) }
 }
 
+/// Width and height that a picture of this size gets.
+pub(super) fn size(source: (u32, u32), resize: &Resize) -> (u32, u32) {
+    plan(source, resize).to
+}
+
 /// The picture at the recipe's size; borrowed where it has that size already.
 pub(super) fn resize<'a>(raster: Cow<'a, Raster>, resize: &Resize) -> Cow<'a, Raster> {
     let size = (raster.width(), raster.height());

@@ -11,40 +11,21 @@ use tiff::tags::{ExtraSamples, PhotometricInterpretation, Tag};
 use tiff::{ColorType, TiffError};
 
 use super::ImageError;
+use super::header::Claim;
+use super::ifd::OVERHEAD;
 use super::raster::{Raster, Samples, narrow};
-
-/// Memory beyond the picture itself, in bytes: a tile may be larger than the picture, 1024 × 1024 of 16 bits say.
-const OVERHEAD: usize = 8 << 20;
-
-const DNG_VERSION: Tag = Tag::Unknown(50_706);
 
 const PALETTE: u16 = PhotometricInterpretation::RGBPalette.to_u16();
 const GREY: u16 = PhotometricInterpretation::BlackIsZero.to_u16();
 
-/// Width and height of the first picture, from its tags.
-pub(super) fn size(bytes: &[u8]) -> Result<(u32, u32), ImageError> {
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(refuse)?;
-    if is_camera_raw(&mut decoder).map_err(refuse)? {
-        return Err(ImageError::UnsupportedFormat { detected: "a camera's raw file" });
-    }
-    decoder.dimensions().map_err(refuse)
-}
-
-/// Whether the first picture is a camera's preview of the raw data beside it: by DNG's version, or as the reduced copy
-/// of a picture in a sub-directory (NEF, ARW and others).
-fn is_camera_raw(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<bool, TiffError> {
-    let reduced = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType)?.is_some_and(|kind| kind & 1 == 1);
-    Ok(decoder.find_tag(DNG_VERSION)?.is_some() || (reduced && decoder.find_tag(Tag::SubIfd)?.is_some()))
-}
-
 /// Decodes the first picture.
-pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Raster, ImageError> {
+pub(super) fn decode(bytes: &[u8], claim: &Claim) -> Result<Raster, ImageError> {
+    let Claim { width, height, decoding, .. } = *claim;
     let palette = palette_as_grey(bytes);
     let mut decoder = Decoder::new(Cursor::new(palette.as_deref().unwrap_or(bytes))).map_err(refuse)?;
     let mut limits = Limits::default();
-    // Sixteen bytes is the largest pixel: four channels of 32 bits.
-    limits.decoding_buffer_size = width as usize * height as usize * 16 + OVERHEAD;
-    limits.intermediate_buffer_size = limits.decoding_buffer_size;
+    limits.decoding_buffer_size = decoding as usize;
+    limits.intermediate_buffer_size = bytes.len() + OVERHEAD as usize;
     decoder = decoder.with_limits(limits);
     let colors = if palette.is_some() { decoder.get_tag_u16_vec(Tag::ColorMap).map_err(refuse)? } else { Vec::new() };
     let premultiplied = matches!(
@@ -56,9 +37,11 @@ pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Raster, Im
     let layout = decoder.read_image_to_buffer(&mut result).map_err(refuse)?;
     let samples = interleaved(eight_bits(result, color, width)?, &layout);
 
-    let mut data = Vec::with_capacity(width as usize * height as usize * 3);
+    let size = width as usize * height as usize;
+    let mut data = Vec::new();
     let kind = match color {
         ColorType::Gray(depth) if palette.is_some() => {
+            data.reserve_exact(size * 3);
             look_up(&samples, &colors, depth, &mut data)?;
             return raster(width, height, false, data);
         }
@@ -69,7 +52,12 @@ pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Raster, Im
         ColorType::CMYK(_) if layout.planes <= 1 => Samples::Cmyk,
         _ => return Err(unsupported()),
     };
-    kind.append(&samples, &mut data);
+    if matches!(kind, Samples::Rgb | Samples::Rgba) {
+        data = samples;
+    } else {
+        data.reserve_exact(size * if kind.has_alpha() { 4 } else { 3 });
+        kind.append(&samples, &mut data);
+    }
     if kind.has_alpha() && premultiplied {
         data.as_chunks_mut::<4>().0.iter_mut().for_each(divide_by_alpha);
     }
@@ -170,6 +158,7 @@ fn unsupported() -> ImageError {
 fn refuse(error: TiffError) -> ImageError {
     match error {
         TiffError::UnsupportedError(_) => unsupported(),
+        TiffError::LimitsExceeded => ImageError::TooMuchMemory,
         error => ImageError::corrupt(Format::Tiff, error),
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use image::{GrayImage, Luma};
 use imageproc::filter::box_filter;
-use shared::recipe::{Color, Position, Watermark, WatermarkText};
+use shared::recipe::{Color, Position, Watermark, WatermarkChoice, WatermarkText};
 
 use super::lettering::Font;
 use super::raster::Raster;
@@ -39,6 +39,18 @@ const HALO: f32 = 0.66;
 
 /// How far the halo reaches, of the line's height.
 const HALO_REACH: f32 = 0.055;
+
+/// Bytes that drawing a mark on a picture of this size takes at most: the letters, and their halo while it is blurred.
+pub(super) fn memory((width, height): (u32, u32), choice: Option<&WatermarkChoice>) -> u64 {
+    let (wide, high) = (f64::from(width), f64::from(height));
+    let size = match choice {
+        Some(WatermarkChoice::On(Watermark { size: Some(size), .. })) => size.get() * wide.min(high),
+        _ => (f64::from(SIZE) * wide.min(high)).max(f64::from(LEAST_LINE)),
+    };
+    // The halo's three blurs spread by their reach each, on both sides.
+    let pad = 6.0 * ((size * f64::from(HALO_REACH)).ceil() + 1.0);
+    ((wide + pad) * ((size * 1.5).min(high) + pad) * 4.0) as u64 + (1 << 20)
+}
 
 /// Draws watermarks: what a recipe leaves open, and the font.
 pub(crate) struct Watermarker {

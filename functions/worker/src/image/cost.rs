@@ -1,0 +1,120 @@
+//! What a photo and its derivatives will take, foretold from its header and the recipe.
+//!
+//! Estimates are upper bounds of what is allocated, whether or not it is touched: the limits that enforce them count
+//! the same.
+
+use std::time::Duration;
+
+use shared::format::Format;
+use shared::recipe::{DerivativeSpec, OutputFormat, Recipe, WatermarkChoice};
+
+use super::header::Header;
+use super::{ImageError, resize, watermark};
+
+/// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
+/// studios. With what the worker takes at rest it stays below 600.
+pub(crate) const MEMORY_MIB: u32 = 400;
+
+/// Length that all derivatives of a photo may have together, in bytes.
+pub(crate) const MAX_OUTPUT: u64 = 64 << 20;
+
+/// What any photo takes besides, in bytes: messages, the font, the crop, what an allocator keeps.
+const OVERHEAD: u64 = 8 << 20;
+
+/// Processor time for decoding a photo and making its first derivative.
+const TIME: Duration = Duration::from_secs(4);
+
+/// Processor time for each further derivative.
+const MORE_TIME: Duration = Duration::from_secs(2);
+
+/// What one photo takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Most memory of the studio at once, in bytes.
+    pub studio: u64,
+    /// Most memory of the worker and the studio together, in bytes.
+    pub total: u64,
+    /// Most bytes of all derivatives together.
+    pub output: u64,
+    /// Most processor time. Not foretold, but allowed.
+    pub time: Duration,
+}
+
+impl Header {
+    /// What it takes to decode the photo and, if there is a recipe, to make its derivatives. Refuses what is too much.
+    pub(crate) fn cost(&self, recipe: Option<&Recipe>) -> Result<Cost, ImageError> {
+        let raster = self.claim.pixels().saturating_mul(self.claim.channels);
+        let turned = if self.changes_sides() { raster.saturating_mul(2) } else { 0 };
+        let decoding = self.claim.decoding.max(turned).saturating_add(self.bytes);
+        let (mut rendering, mut output) = (0, 0);
+        let specs = recipe.map_or(&[][..], Recipe::derivatives);
+        for (at, spec) in specs.iter().enumerate() {
+            let made = self.derivative(spec, at + 1 == specs.len())?;
+            rendering = rendering.max(made.0);
+            output = MAX_OUTPUT.min(output + made.1);
+        }
+        let rendering = raster.saturating_add(rendering + output);
+        let studio = decoding.max(rendering).saturating_add(OVERHEAD);
+        // The worker has its copy of the file until the studio has one, and the derivatives that are finished, of which
+        // the last is sent when the raster is gone.
+        let total = studio.max(decoding.saturating_add(self.bytes)).max(output * 2);
+        if total > u64::from(MEMORY_MIB) << 20 {
+            return Err(ImageError::TooMuchMemory);
+        }
+        let time = TIME + MORE_TIME * (specs.len().max(1) as u32 - 1);
+        Ok(Cost { studio, total, output, time })
+    }
+
+    /// Bytes that making a derivative takes besides the photo and the derivative itself, and the most that it can have.
+    fn derivative(&self, spec: &DerivativeSpec, last: bool) -> Result<(u64, u64), ImageError> {
+        let channels = self.claim.channels;
+        let source = self.upright();
+        let (width, height) = spec.resize.as_ref().map_or(source, |resize| resize::size(source, resize));
+        let (wide, pixels) = (u64::from(width), u64::from(width) * u64::from(height));
+        let resized = (width, height) != source;
+        let marked = !matches!(spec.watermark, Some(WatermarkChoice::Off));
+        let mut extra = 0;
+        if resized {
+            // The result, the rows that are resized across only, and colours weighted by their alpha.
+            let weighted = if channels == 4 { self.claim.pixels() } else { 0 };
+            extra += (pixels + wide * u64::from(source.1) + weighted) * channels;
+        } else if marked && !last {
+            extra += pixels * channels;
+        }
+        if marked {
+            extra += watermark::memory((width, height), spec.watermark.as_ref());
+        }
+        let format = match spec.format {
+            Some(OutputFormat::Jpeg) => Format::Jpeg,
+            Some(OutputFormat::Png) => Format::Png,
+            Some(OutputFormat::Webp) => Format::Webp,
+            // A PNG has more than the JPEG that it may become.
+            Some(OutputFormat::Auto) | None => self.format,
+        };
+        let owned = resized || last || marked;
+        let (encoding, output) = match format {
+            Format::Jpeg => (wide * 200, pixels * if spec.quality.unwrap_or_default().get() < 90 { 2 } else { 4 }),
+            Format::Png => (wide * 16, pixels * channels * 8 / 5),
+            // What is encoded is copied with four bytes a pixel, then as luma and quartered chroma. Alpha is compressed as
+            // a picture of its own: smooth as photos have it, with this much; noise takes half as much again.
+            Format::Webp if channels == 4 => (pixels * 27, pixels * 3),
+            Format::Webp => (pixels * 6, pixels * 2),
+            // The palette's indexes take the raster's place, so what they are packed into costs little more.
+            Format::Gif => {
+                let packed = pixels + (pixels * 3).min(MAX_OUTPUT * 2);
+                let copied = if owned { 0 } else { pixels * channels };
+                (packed.saturating_sub(pixels * channels) + copied + (4 << 20), pixels * 2)
+            }
+            Format::Bmp => (wide * 4, wide.next_multiple_of(4) * u64::from(height) * channels),
+            // The encoder's own buffer has 16 MiB.
+            Format::Tiff => (24 << 20, pixels * channels * 8 / 5),
+        };
+        // Headers.
+        let output = output + (16 << 10);
+        if format == Format::Bmp && output > MAX_OUTPUT {
+            return Err(ImageError::OutputTooLarge);
+        }
+        let output = output.min(MAX_OUTPUT);
+        Ok((extra + encoding + if last { 0 } else { output }, output))
+    }
+}

@@ -1,0 +1,73 @@
+//! What the worker asks of a studio, and what it is told.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared::error::Code;
+use shared::format::Format;
+use shared::recipe::{Recipe, WatermarkText};
+
+use crate::image::Crop;
+
+/// One photo's work. The file follows in a frame of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// Length of the file, in bytes.
+    pub bytes: usize,
+    /// What to make of it; nothing: only the crop is wanted.
+    pub recipe: Option<Recipe>,
+    /// Drawn where the recipe names no text.
+    pub watermark_text: WatermarkText,
+    /// What the classifier looks at.
+    pub crop: Crop,
+    /// Most pixels of the photo.
+    pub max_pixels: u64,
+    /// What it may cost.
+    pub budget: Budget,
+}
+
+/// What a photo may cost a studio. Beyond either of the first two the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Budget {
+    /// Memory besides what the process takes at rest, in bytes.
+    pub memory: u64,
+    /// Processor time.
+    pub time: Duration,
+    /// Length of all derivatives together, in bytes.
+    pub output: usize,
+}
+
+/// A studio's words, in the order: `Taken`, `Made` for each derivative; or at any point one of the others, the last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// The photo is decoded; what the classifier looks at follows in a frame.
+    Taken {
+        /// Width in pixels, upright.
+        width: u32,
+        /// Height in pixels, upright.
+        height: u32,
+    },
+    /// A derivative is made; its bytes follow in a frame.
+    Made {
+        /// What it is encoded as.
+        format: Format,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// The photo, or what is asked of it, is refused.
+    Refused {
+        /// The job's code.
+        code: Code,
+        /// A sentence for a person.
+        message: String,
+        /// What the log should know.
+        detail: String,
+    },
+    /// Our own failure.
+    Failed {
+        /// What the log should know.
+        detail: String,
+    },
+}

@@ -1,0 +1,80 @@
+//! The child process: takes an order, decodes, crops, renders, and tells what came of it.
+
+use std::any::Any;
+use std::error::Error;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::frame::{self, FrameError};
+use super::limits::{self, Watchdog};
+use super::message::{Answer, Order};
+use crate::image::{self, ImageError, Photo, Rendered, Watermarker};
+
+/// Why an order was not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// Serves orders from standard input until that ends.
+pub(super) fn serve() -> Result<(), Box<dyn Error>> {
+    limits::leave_no_core();
+    // What a panic says is told to whoever gave the order.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut orders = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let mut answers = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    let watchdog = Watchdog::start()?;
+    loop {
+        let order: Order = match frame::hear(&mut orders) {
+            Err(FrameError::Gone(_)) => return Ok(()),
+            order => order?,
+        };
+        let _limited = watchdog.limit(order.budget);
+        let file = frame::receive(&mut orders, order.bytes)?;
+        match catch_unwind(AssertUnwindSafe(|| develop(file, &order, &mut answers))) {
+            Ok(Ok(())) => {}
+            Ok(Err(Stop::Image(error))) => frame::tell(&mut answers, &refusal(&error))?,
+            Ok(Err(Stop::Frame(error))) => return Err(error.into()),
+            Err(panic) => {
+                let detail = format!("a panic: {}", words(panic.as_ref()));
+                frame::tell(&mut answers, &Answer::Failed { detail })?;
+            }
+        }
+    }
+}
+
+fn develop(file: Vec<u8>, order: &Order, answers: &mut File) -> Result<(), Stop> {
+    let photo = Photo::decode(&file, order.max_pixels)?;
+    drop(file);
+    frame::tell(answers, &Answer::Taken { width: photo.width(), height: photo.height() })?;
+    frame::send(answers, &order.crop.of(photo.raster()))?;
+    let Some(recipe) = &order.recipe else { return Ok(()) };
+    let watermarker = Watermarker::new(order.watermark_text.clone());
+    image::render(photo, recipe, &watermarker, order.budget.output, |rendered| {
+        let Rendered { format, width, height, bytes } = rendered;
+        frame::tell(answers, &Answer::Made { format, width, height })?;
+        Ok(frame::send(answers, &bytes)?)
+    })
+}
+
+fn refusal(error: &ImageError) -> Answer {
+    let mut detail = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        detail.extend([": ", &error.to_string()]);
+        cause = error.source();
+    }
+    match error {
+        ImageError::Encode { .. } => Answer::Failed { detail },
+        _ => Answer::Refused { code: error.code(), message: error.message(), detail },
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without words")
+}
