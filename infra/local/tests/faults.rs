@@ -1,59 +1,34 @@
 //! Jobs' lives under faults: every call times every fault, and seeded runs in which much goes wrong at once.
 //!
-//! Not libtest's harness: a run wants a process whose clock it owns, so each core gets a process of its own, and the
-//! worker starts this very binary for its pixels. By `cargo test` it makes the gate's runs; `scripts/faults` makes
-//! longer ones:
+//! Not libtest's harness: every run gets a process of its own, since the SDKs keep something of a run in the process (how
+//! many retries they may still make), and the worker starts this very binary for its pixels. By `cargo test` it makes the
+//! gate's runs; `scripts/faults` makes longer ones:
 //!
 //! ```text
-//! faults matrix             every call of every scenario times every fault
-//! faults seeds FROM TO      a run for each seed
-//! faults repeats FROM TO    two runs for each, which have to be the same to the byte
-//! faults broken FROM TO     the same without conditional writes, until the harness notices
-//! faults replay SEED        one of them, with its history
-//! faults show SCENARIO [CALL FAULT]
+//! faults matrix                      every call of every scenario times every fault
+//! faults seeds FROM TO               a run for each seed
+//! faults repeats FROM TO             two runs for each, which have to be the same to the byte
+//! faults broken FROM TO              runs without conditional writes, until the harness notices
+//! faults replay SEED                 one of them, with its history
+//! faults show SCENARIO [CALL FAULT]  one run of the matrix, with its history
 //! ```
 
 #![expect(clippy::print_stdout, reason = "this is a test's own harness")]
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{BufRead as _, BufReader};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
-use std::thread::available_parallelism;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use local::simulation::{Fault, Outcome, Plan, Run, Scenario};
-use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
-use tokio::runtime::{Builder, Runtime};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tokio::runtime::Builder;
 
-/// Makes runs, one after the other.
-struct Simulator {
-    /// Whose time runs.
-    real: Runtime,
-}
-
-impl Simulator {
-    fn new() -> Self {
-        // With one core to the worker, its work is done in one order.
-        stay_on_one_core();
-        Self { real: Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime") }
-    }
-
-    fn make(&self, run: Run) -> Outcome {
-        let model = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/model"));
-        let paused = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
-        paused.block_on(run.make(model, self.real.handle()))
-    }
-}
-
-/// Moves this thread, and all that it starts, to the core it is on.
-fn stay_on_one_core() {
-    let mut core = CpuSet::new();
-    core.set(sched_getcpu());
-    sched_setaffinity(None, &core).expect("one may choose among one's cores");
-}
-
-/// A check of the gate: its name, and what it is about.
+/// A check of the gate: its name, and the runs it makes.
 type Check = (&'static str, &'static [&'static str]);
 
 const GATE: [Check; 4] = [
@@ -70,36 +45,23 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["replay", seed] => show(Run::rough(number(seed))),
-        ["show", scenario] => show(Run::of(scenario_of(scenario), Plan::Nothing)),
-        ["show", scenario, call, fault] => {
-            show(Run::of(scenario_of(scenario), Plan::One(number(call) as u32, fault_of(fault))))
+        ["replay" | "show", ..] => {
+            let outcome = make(run(&words));
+            println!("{}\nfaults: {:?}\nwrong: {:#?}", outcome.history, outcome.met, outcome.wrong);
+            if outcome.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        ["share", index, of, ref what @ ..] => share(number(index), number(of), what),
-        ["kinds" | "matrix" | "seeds" | "broken" | "repeats", ..] => report(&words),
+        ["one", ref words @ ..] => {
+            tell(&make(run(words)));
+            ExitCode::SUCCESS
+        }
+        ["kinds" | "matrix" | "seeds" | "repeats" | "broken", ..] => {
+            let started = Instant::now();
+            let ok = check(&words);
+            println!("{} in {} s", if ok { "ok" } else { "FAILED" }, started.elapsed().as_secs());
+            if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
         _ => gate(),
     }
-}
-
-fn number(text: &str) -> u64 {
-    text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
-}
-
-fn scenario_of(text: &str) -> Scenario {
-    let named = Scenario::ENUMERATED.into_iter().find(|scenario| format!("{scenario:?}") == text);
-    named.unwrap_or_else(|| panic!("no scenario {text} in {:?}", Scenario::ENUMERATED))
-}
-
-fn fault_of(text: &str) -> Fault {
-    let named = Fault::ALL.into_iter().find(|fault| format!("{fault:?}") == text);
-    named.unwrap_or_else(|| panic!("no fault {text} in {:?}", Fault::ALL))
-}
-
-/// Makes one run and prints all of it.
-fn show(run: Run) -> ExitCode {
-    let outcome = Simulator::new().make(run);
-    println!("{}\nfaults: {:?}\nwrong: {:#?}", outcome.history, outcome.met, outcome.wrong);
-    if outcome.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What the gate checks, in the words of libtest.
@@ -107,122 +69,164 @@ fn gate() -> ExitCode {
     let started = Instant::now();
     let (mut passed, mut failed) = (0, 0);
     println!("\nrunning {} tests", GATE.len());
-    let mut judge = |name: &str, ok: bool| {
+    for (name, what) in GATE {
+        let ok = check(what);
         println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
         *(if ok { &mut passed } else { &mut failed }) += 1;
-    };
-    for (name, what) in GATE {
-        judge(name, in_shares(what).is_ok());
     }
     let (word, seconds) = (if failed == 0 { "ok" } else { "FAILED" }, started.elapsed().as_secs_f64());
     println!(
-        "\ntest result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in {seconds:.2}s\n"
+        "\ntest result: {word}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out; finished in \
+         {seconds:.2}s\n"
     );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn report(what: &[&str]) -> ExitCode {
-    let started = Instant::now();
-    let outcome = in_shares(what);
-    println!("{} s", started.elapsed().as_secs());
-    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// The run that somebody names.
+fn run(words: &[&str]) -> Run {
+    match *words {
+        ["replay", seed] => Run::rough(number(seed)),
+        ["broken", seed] => Run { conditions: false, ..Run::rough(number(seed)) },
+        ["show", scenario] => Run::of(named(Scenario::ENUMERATED, scenario), Plan::Nothing),
+        ["show", scenario, call, fault] => {
+            let plan = Plan::One(number(call) as u32, named(Fault::ALL, fault));
+            Run::of(named(Scenario::ENUMERATED, scenario), plan)
+        }
+        _ => panic!("{words:?} is no run"),
+    }
 }
 
-/// Has a process for each core make its share of the runs, and adds up what they say.
-fn in_shares(what: &[&str]) -> Result<(), ()> {
-    let cores = available_parallelism().map_or(1, usize::from);
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
+}
+
+fn named<T: std::fmt::Debug + Copy, const N: usize>(all: [T; N], name: &str) -> T {
+    let named = all.into_iter().find(|one| format!("{one:?}") == name);
+    named.unwrap_or_else(|| panic!("{name} is none of {all:?}"))
+}
+
+fn make(run: Run) -> Outcome {
+    let model = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/model"));
+    let real = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let paused = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    paused.block_on(run.make(model, real.handle()))
+}
+
+/// Prints what came of a run, for [`Told`].
+fn tell(outcome: &Outcome) {
+    for call in &outcome.calls {
+        println!("call\t{call}");
+    }
+    for (fault, count) in &outcome.met {
+        println!("met\t{fault:?}\t{count}");
+    }
+    for wrong in &outcome.wrong {
+        println!("wrong\t{wrong}");
+    }
+    let mut hasher = DefaultHasher::new();
+    outcome.history.hash(&mut hasher);
+    println!("history\t{:016x}", hasher.finish());
+}
+
+/// What a run in a process of its own told.
+#[derive(Default)]
+struct Told {
+    calls: Vec<String>,
+    met: BTreeMap<String, u64>,
+    wrong: Vec<String>,
+    history: String,
+}
+
+/// Makes a run in a process of its own.
+fn one(words: &[String]) -> Told {
     let program = std::env::current_exe().expect("this program's path");
-    let shares: Vec<_> = (0..cores)
-        .map(|index| {
-            let mut share = Command::new(&program);
-            share.args(["share", &index.to_string(), &cores.to_string()]).args(what).stdout(Stdio::piped());
-            share.spawn().expect("this program starts once more")
-        })
-        .collect();
-    let (mut sums, mut failures) = (BTreeMap::<String, u64>::new(), 0);
-    for mut share in shares {
-        for line in BufReader::new(share.stdout.take().expect("piped")).lines().map_while(Result::ok) {
-            match line.split_once('\t') {
-                Some(("sum", pair)) => {
-                    let (name, count) = pair.split_once(' ').unwrap_or((pair, "0"));
-                    *sums.entry(name.to_owned()).or_default() += number(count);
-                }
-                _ => {
-                    failures += 1;
-                    println!("{line}");
-                }
-            }
-        }
-        if !share.wait().is_ok_and(|status| status.success()) {
-            failures += 1;
-            println!("a share of the runs did not come to its end");
+    let output = Command::new(program).arg("one").args(words).output().expect("this program starts once more");
+    let mut told = Told::default();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        match line.split('\t').collect::<Vec<_>>()[..] {
+            ["call", call] => told.calls.push(call.to_owned()),
+            ["met", fault, count] => drop(told.met.insert(fault.to_owned(), number(count))),
+            ["history", hash] => hash.clone_into(&mut told.history),
+            _ => told.wrong.push(line.trim_start_matches("wrong\t").to_owned()),
         }
     }
-    println!("{}: {sums:?}", what.join(" "));
-    // What is broken on purpose has to be noticed, once at least.
-    let broken = what[0] == "broken";
-    if broken == (failures > 0) { Ok(()) } else { Err(()) }
+    if !output.status.success() {
+        told.wrong.push(format!("it did not come to its end: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    told
 }
 
-/// Makes every `of`-th run, and prints a line for each that went wrong and for each sum.
-fn share(index: u64, of: u64, what: &[&str]) -> ExitCode {
-    let simulator = Simulator::new();
-    let mut sums = BTreeMap::<String, u64>::new();
-    let mut note = |name: String, outcome: &Outcome| {
-        *sums.entry("runs".to_owned()).or_default() += 1;
-        *sums.entry("calls".to_owned()).or_default() += outcome.calls.len() as u64;
-        for (fault, count) in &outcome.met {
-            *sums.entry(format!("{fault:?}")).or_default() += u64::from(*count);
+/// Makes the runs of a check, as many at once as there are cores, prints those that went wrong, and says whether all is
+/// well.
+fn check(what: &[&str]) -> bool {
+    let runs = runs(what);
+    let (next, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let sums = Mutex::new(BTreeMap::<String, u64>::new());
+    let failures = AtomicUsize::new(0);
+    let cores = sched_getaffinity(None).expect("one may ask for one's cores");
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| cores.is_set(*core)).collect();
+    let work = |core: usize| {
+        // What this thread starts stays on its core too, so that the worker sees one, and does its work in one order.
+        let mut own = CpuSet::new();
+        own.set(core);
+        sched_setaffinity(None, &own).expect("one may choose among one's cores");
+        while let Some(words) = runs.get(next.fetch_add(1, Ordering::Relaxed))
+            && !enough.load(Ordering::Relaxed)
+        {
+            let mut told = one(words);
+            if what[0] == "repeats" && one(words).history != told.history {
+                told.wrong.push("another history at the second time".to_owned());
+            }
+            if !told.wrong.is_empty() {
+                println!("{}: {}", words.join(" "), told.wrong.join("; "));
+                failures.fetch_add(1, Ordering::Relaxed);
+                enough.store(what[0] == "broken", Ordering::Relaxed);
+            }
+            let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+            *sums.entry("runs".to_owned()).or_default() += 1;
+            *sums.entry("calls".to_owned()).or_default() += told.calls.len() as u64;
+            *sums.entry("faults".to_owned()).or_default() += told.met.values().sum::<u64>();
+            for (fault, count) in told.met {
+                *sums.entry(fault).or_default() += count;
+            }
         }
-        if !outcome.wrong.is_empty() {
-            println!("{name}: {}", outcome.wrong.join("; "));
-        }
-        outcome.wrong.is_empty()
     };
-    let mine = |number: u64| number % of == index;
-    match what {
-        ["kinds" | "matrix"] => {
-            let mut pair = 0;
-            for scenario in Scenario::ENUMERATED {
-                let calls = simulator.make(Run::of(scenario, Plan::Nothing)).calls;
+    thread::scope(|scope| {
+        for core in cores {
+            scope.spawn(move || work(core));
+        }
+    });
+    println!("{}: {:?}", what.join(" "), sums.into_inner().unwrap_or_else(PoisonError::into_inner));
+    // What is broken on purpose has to be noticed, once at least.
+    (failures.into_inner() > 0) == (what[0] == "broken")
+}
+
+/// The runs that a check is made of.
+fn runs(what: &[&str]) -> Vec<Vec<String>> {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    match *what {
+        ["seeds" | "repeats", from, to] => {
+            (number(from)..number(to)).map(|seed| words(&["replay", &seed.to_string()])).collect()
+        }
+        ["broken", from, to] => (number(from)..number(to)).map(|seed| words(&["broken", &seed.to_string()])).collect(),
+        [which @ ("kinds" | "matrix")] => {
+            let mut runs = Vec::new();
+            for scenario in Scenario::ENUMERATED.map(|scenario| format!("{scenario:?}")) {
                 let mut kinds = HashSet::new();
-                for (call, kind) in calls.iter().enumerate() {
+                for (number, call) in one(&words(&["show", &scenario])).calls.into_iter().enumerate() {
                     // Of calls of one kind, the first stands for all.
-                    if what[0] == "kinds" && !kinds.insert(kind) {
+                    if which == "kinds" && !kinds.insert(call.clone()) {
                         continue;
                     }
-                    let operation = kind.split(' ').nth(1).unwrap_or_default();
-                    for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(operation)) {
-                        pair += 1;
-                        if mine(pair) {
-                            let outcome = simulator.make(Run::of(scenario, Plan::One(call as u32, fault)));
-                            note(format!("show {scenario:?} {call} {fault:?} ({kind})"), &outcome);
-                        }
-                    }
+                    let operation = call.split(' ').nth(1).unwrap_or_default();
+                    let faults = Fault::ALL.into_iter().filter(|fault| fault.fits(operation));
+                    runs.extend(
+                        faults.map(|fault| words(&["show", &scenario, &number.to_string(), &format!("{fault:?}")])),
+                    );
                 }
             }
-        }
-        ["repeats", from, to] => {
-            for seed in (number(from)..number(to)).filter(|seed| mine(*seed)) {
-                let [first, second] = [(), ()].map(|()| simulator.make(Run::rough(seed)));
-                if first.history != second.history {
-                    println!("replay {seed}: another history at the second time");
-                }
-                note(format!("replay {seed}"), &first);
-            }
-        }
-        [which @ ("seeds" | "broken"), from, to] => {
-            for seed in (number(from)..number(to)).filter(|seed| mine(*seed)) {
-                let outcome = simulator.make(Run { conditions: *which == "seeds", ..Run::rough(seed) });
-                if !note(format!("replay {seed}"), &outcome) && *which == "broken" {
-                    break;
-                }
-            }
+            runs
         }
         _ => panic!("{what:?} is no kind of runs"),
     }
-    for (name, count) in sums {
-        println!("sum\t{name} {count}");
-    }
-    ExitCode::SUCCESS
 }
