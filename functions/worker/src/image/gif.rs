@@ -100,12 +100,12 @@ pub(super) fn decode(bytes: &[u8], claim: &Claim) -> Result<Raster, ImageError> 
         if !decoder.fill_buffer(&mut row).map_err(corrupt)? {
             return Err(corrupt("fewer rows than announced"));
         }
-        let at = (place.1 + y) * screen.0 + place.0;
         // What hangs over the screen's edge is cut off.
         let visible = width.min(screen.0.saturating_sub(place.0));
-        if place.1 + y >= screen.1 {
+        if visible == 0 || place.1 + y >= screen.1 {
             continue;
         }
+        let at = (place.1 + y) * screen.0 + place.0;
         if full {
             let target = data.as_chunks_mut::<3>().0[at..at + visible].iter_mut();
             target.zip(&row).for_each(|(pixel, &index)| {

@@ -1,7 +1,5 @@
 //! At most 256 colours for a picture of many, and which of them each pixel gets.
 
-use std::collections::HashMap;
-
 use color_quant::NeuQuant;
 
 use super::raster::Raster;
@@ -45,15 +43,7 @@ fn indexed<const N: usize>(data: Vec<u8>) -> Indexed {
     let invisible = N == 4 && data.as_chunks::<N>().0.iter().any(|pixel| color(pixel).is_none());
     let room = COLORS - usize::from(invisible);
     let mut indexed = match exact::<N>(&data, room) {
-        Some((palette, index)) => {
-            let mut last = (None, 0);
-            fill::<N>(data, palette, |pixel| {
-                if last.0 != Some(pixel) {
-                    last = (Some(pixel), index[&pixel]);
-                }
-                last.1
-            })
-        }
+        Some(few) => fill::<N>(data, few.palette.clone(), |pixel| few.indexes[few.slot(pixel)]),
         None => learned::<N>(data, room),
     };
     if invisible {
@@ -64,26 +54,46 @@ fn indexed<const N: usize>(data: Vec<u8>) -> Indexed {
     indexed
 }
 
-type Exact = (Vec<u8>, HashMap<[u8; 3], u8>);
+/// Slots for at most [`COLORS`] colours, so that hardly two want the same one.
+const SLOTS: usize = 1024;
+
+/// A few colours, found again in some nanoseconds: it is asked for every pixel.
+struct Few {
+    palette: Vec<u8>,
+    /// What stands in each slot; none: nothing.
+    colors: [Option<[u8; 3]>; SLOTS],
+    indexes: [u8; SLOTS],
+}
+
+impl Few {
+    /// Where this colour stands, or would.
+    fn slot(&self, color: [u8; 3]) -> usize {
+        let [r, g, b] = color.map(u32::from);
+        // Fibonacci hashing: the upper bits of a product with the golden ratio.
+        let mut at = ((r << 16 | g << 8 | b).wrapping_mul(0x9E37_79B9) >> 22) as usize;
+        while self.colors[at].is_some_and(|other| other != color) {
+            at = (at + 1) % SLOTS;
+        }
+        at
+    }
+}
 
 /// All colours, if there are no more than `room`.
-fn exact<const N: usize>(data: &[u8], room: usize) -> Option<Exact> {
-    let (mut palette, mut index) = (Vec::new(), HashMap::new());
-    let mut last = None;
+fn exact<const N: usize>(data: &[u8], room: usize) -> Option<Few> {
+    let mut few = Few { palette: Vec::new(), colors: [None; SLOTS], indexes: [0; SLOTS] };
     for pixel in data.as_chunks::<N>().0.iter().filter_map(color) {
-        if last == Some(pixel) {
-            continue;
-        }
-        last = Some(pixel);
-        if !index.contains_key(&pixel) {
-            if index.len() == room {
+        let at = few.slot(pixel);
+        if few.colors[at].is_none() {
+            let count = few.palette.len() / 3;
+            if count == room {
                 return None;
             }
-            index.insert(pixel, index.len() as u8);
-            palette.extend(pixel);
+            few.colors[at] = Some(pixel);
+            few.indexes[at] = count as u8;
+            few.palette.extend(pixel);
         }
     }
-    Some((palette, index))
+    Some(few)
 }
 
 /// Colours learned from some of the pixels, and each pixel's nearest, to within two steps of a channel.
@@ -116,4 +126,43 @@ fn fill<const N: usize>(mut data: Vec<u8>, palette: Vec<u8>, mut index: impl FnM
     data.truncate(count);
     data.shrink_to_fit();
     Indexed { palette, transparent: None, pixels: data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The colour that each pixel ends up with; none: invisible.
+    fn shown(Indexed { palette, transparent, pixels }: &Indexed) -> Vec<Option<[u8; 3]>> {
+        let color = |&index: &u8| (*transparent != Some(index)).then(|| palette.as_chunks::<3>().0[usize::from(index)]);
+        pixels.iter().map(color).collect()
+    }
+
+    #[test]
+    fn few_colours_stay_exactly_what_they_are() {
+        let data: Vec<u8> = (0..=255u8).flat_map(|n| [n, n.wrapping_mul(7), 255 - n]).collect();
+        let indexed = index(Raster::new(256, 1, false, data.clone()));
+        assert_eq!(indexed.palette.len(), 256 * 3);
+        let expected: Vec<_> = data.as_chunks::<3>().0.iter().copied().map(Some).collect();
+        assert_eq!(shown(&indexed), expected);
+    }
+
+    #[test]
+    fn what_is_faint_is_invisible_and_takes_a_place_of_its_own() {
+        let data: Vec<u8> = (0..=255u8).flat_map(|n| [n, n, n, if n == 9 { 127 } else { 128 }]).collect();
+        let indexed = index(Raster::new(16, 16, true, data));
+        assert_eq!(indexed.palette.len(), 256 * 3);
+        assert_eq!(shown(&indexed).iter().position(Option::is_none), Some(9));
+    }
+
+    #[test]
+    fn many_colours_come_close() {
+        let data: Vec<u8> = (0..256 * 256u32).flat_map(|n| [(n % 256) as u8, (n / 256) as u8, 100]).collect();
+        let indexed = index(Raster::new(256, 256, false, data.clone()));
+        let distance = |(a, b): (&Option<[u8; 3]>, &[u8; 3])| {
+            a.unwrap().iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>()
+        };
+        let sum: f64 = shown(&indexed).iter().zip(data.as_chunks().0).map(distance).sum();
+        assert!((sum / 65_536.0).sqrt() < 16.0, "{}", (sum / 65_536.0).sqrt());
+    }
 }

@@ -133,3 +133,16 @@ fn a_webp_frame_larger_than_its_canvas_is_refused_by_its_own_size() {
     let bytes = [&b"RIFF\x2C\0\0\0WEBPVP8X\x0A\0\0\0"[..], &canvas, b"VP8 \x0A\0\0\0", &frame].concat();
     assert_eq!(code(&bytes), "IMAGE_TOO_LARGE");
 }
+
+#[test]
+fn a_gif_frame_beside_its_screen_shows_nothing() {
+    let mut file = fixture("plain.gif");
+    let frame = file.iter().position(|&byte| byte == b',').unwrap();
+    for (left, top) in [(47, 0), (48, 31), (0, 32), (255, 255)] {
+        (file[frame + 1], file[frame + 3]) = (left, top);
+        let photo = decode(&file).unwrap();
+        assert_eq!((photo.width(), photo.height()), (48, 32));
+        let visible = photo.raster().bytes().as_chunks::<4>().0.iter().filter(|pixel| pixel[3] != 0).count();
+        assert_eq!(visible, if left == 47 { 32 } else { 0 }, "{left}, {top}");
+    }
+}
