@@ -43,7 +43,7 @@ def test_a_photo_put_to_a_slot_is_classified_and_watermarked(darkroom):
 
     stored = darkroom.client("s3").head_object(Bucket=PROCESSED, Key=derivative["key"])
     assert stored["CacheControl"] == "private, max-age=31536000, immutable"
-    assert stored["Metadata"] == {"job-id": job["jobId"]}
+    assert stored["Metadata"]["job-id"] == job["jobId"]
 
     # The mark is at the bottom right, and nowhere else.
     original = Image.open(f"{__file__.rsplit('/infra/', 1)[0]}/assets/samples/cat.jpg").convert("RGB")
@@ -53,6 +53,12 @@ def test_a_photo_put_to_a_slot_is_classified_and_watermarked(darkroom):
     left, top, right, bottom = difference.getbbox()
     assert left > original.width / 2 and top > original.height * 0.8
     assert right < original.width and bottom < original.height
+
+
+def test_the_same_photo_gives_the_same_bytes(darkroom):
+    photo = sample("rocket.jpg")
+    hashes = [darkroom.completed(darkroom.upload(photo))["derivatives"][0]["sha256"] for _ in range(3)]
+    assert hashes[0] == hashes[1] == hashes[2]
 
 
 def test_the_coffee_is_a_coffee(darkroom):
