@@ -137,7 +137,7 @@ def animation_of_full_size():
     return animation(SIDE, SIDE, frame(1, 1, lossless(1, 1)))
 
 
-@specimen("animation-overlarge.webp", "a frame larger than its canvas", CORRUPT)
+@specimen("animation-overlarge.webp", "a frame larger than its canvas", CORRUPT, TOO_LARGE)
 def overlarge_frame():
     return animation(64, 64, frame(5000, 5000, lossless(5000, 5000)))
 
