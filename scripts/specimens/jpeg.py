@@ -84,7 +84,8 @@ def cut_short():
 
 
 # A decoder fills what is missing and says so in a warning, as it does of much that is harmless; no browser refuses it.
-@specimen("cut-and-closed.jpg", "the first half of a photo, an end marker appended", CORRUPT, COMPLETED)
+@specimen("cut-and-closed.jpg", "the first half of a photo, an end marker appended", CORRUPT, COMPLETED,
+          size=(600, 400))
 def cut_and_closed():
     return half((SAMPLES / "coffee.jpg").read_bytes()) + EOI
 
