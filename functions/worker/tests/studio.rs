@@ -285,7 +285,7 @@ fn a_studio_that_is_killed_is_replaced_and_its_photo_tried_again() {
 
 #[test]
 fn a_studio_holds_nothing_of_the_workers() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
     let file = std::fs::File::open(PROGRAM).unwrap();
     let studios = studios();
     developed(&studios, &sample(), &default_recipe()).unwrap();

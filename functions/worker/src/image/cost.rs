@@ -81,9 +81,7 @@ impl Header {
         } else if marked && !last {
             extra += pixels * channels;
         }
-        if marked {
-            extra += watermark::memory((width, height), spec.watermark.as_ref());
-        }
+        let mark = if marked { watermark::memory((width, height), spec.watermark.as_ref()) } else { 0 };
         let format = match spec.format {
             Some(OutputFormat::Jpeg) => Format::Jpeg,
             Some(OutputFormat::Png) => Format::Png,
@@ -115,6 +113,8 @@ impl Header {
             return Err(ImageError::OutputTooLarge);
         }
         let output = output.min(MAX_OUTPUT);
-        Ok((extra + encoding + if last { 0 } else { output }, output))
+        // The mark is drawn before there is any output.
+        let work = encoding.max(mark.saturating_sub(output));
+        Ok((extra + work + if last { 0 } else { output }, output))
     }
 }
