@@ -95,7 +95,7 @@ fn the_environment_is_read_in_one_place() {
 
 #[test]
 fn no_function_asks_whether_it_runs_on_a_laptop() {
-    check_absent("functions", &["is_local", "127.0.0.1", "localhost"], &["functions/worker/tests"]);
+    check_absent("functions", &["is_local", "127.0.0.1", "localhost"], &[]);
     check_absent("shared/src", &["is_local", "127.0.0.1", "localhost"], &[]);
 }
 
