@@ -99,6 +99,43 @@ fn no_function_asks_whether_it_runs_on_a_laptop() {
     check_absent("shared/src", &["is_local", "127.0.0.1", "localhost"], &[]);
 }
 
+/// The text of every file below `folder` whose name ends with `ending`, in one.
+fn all_of(folder: &str, ending: &str) -> String {
+    let (mut text, mut folders) = (String::new(), vec![root().join(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_str().is_some_and(|path| path.ends_with(ending)) {
+                text += &fs::read_to_string(&path).unwrap();
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_promise_has_a_test_that_is_there() {
+    let page = fs::read_to_string(root().join("TESTING.md")).unwrap();
+    let (rust, python) = (
+        ["shared", "functions", "infra/local"].map(|folder| all_of(folder, ".rs")).concat(),
+        all_of("infra/local/tests", ".py"),
+    );
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| |")).collect();
+    assert_eq!(rows.len(), 22, "one row a promise");
+    for row in rows {
+        let shown_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        assert!(!shown_by.trim().is_empty(), "nothing shows it: {row}");
+        for name in shown_by.split('`').skip(1).step_by(2) {
+            let is_there = python.contains(&format!("def {name}("))
+                || rust.contains(&format!("fn {name}("))
+                || rust.contains(&format!("(\"{name}\","));
+            assert!(is_there, "TESTING.md names {name}, which is no test");
+        }
+    }
+}
+
 #[test]
 fn files_stay_short_and_say_what_they_are_for() {
     for folder in ["shared/src", "functions", "fuzz/src", "infra/local/src"] {

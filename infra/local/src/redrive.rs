@@ -17,6 +17,6 @@ pub(crate) async fn run(aws: SocketAddr) -> Result<(), Box<dyn Error + Send + Sy
     if messages > 0 {
         dead.redrive().await?;
     }
-    writeln!(std::io::stdout().lock(), "{messages} messages put back from {DEAD_LETTER_QUEUE} to {QUEUE}")?;
+    writeln!(std::io::stdout().lock(), "messages put back from {DEAD_LETTER_QUEUE} to {QUEUE}: {messages}")?;
     Ok(())
 }

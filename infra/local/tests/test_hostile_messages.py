@@ -3,12 +3,16 @@ no job but the one that it is about.
 """
 
 import json
+import os
+import subprocess
+import sys
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 import requests
-from conftest import PROCESSED, UPLOADS, Traces, encoded
+from conftest import BINARY, CREDENTIALS, PROCESSED, ROOT, UPLOADS, Traces, encoded
 from PIL import Image
 
 PHOTO = encoded(Image.new("RGB", (9, 9), "#806040"), "PNG")
@@ -128,3 +132,32 @@ def test_the_last_receive_of_work_that_never_succeeds_fails_its_job(impatient, r
         assert [found for found, _ in dead_letters(impatient)] == [body]
     eventually(lambda: impatient.count("darkroom-queue") == 0)
     assert [notice["status"] for notice, _ in impatient.notices() if notice["jobId"] == slot["jobId"]] == ["FAILED"]
+
+
+@pytest.mark.parametrize("how", ["darkroom redrive", "scripts/redrive", "the console's button"])
+def test_a_redrive_of_the_dead_letter_queue_starts_the_job_anew(impatient, how):
+    impatient.lose_events()
+    slot = impatient.slot(filename="again.png", contentType="image/png")
+    assert requests.put(slot["url"], data=PHOTO, headers=slot["headers"]).status_code == 200
+    # The photo is another one than the work item says, and this is its last receive.
+    message = send(impatient, work(slot["jobId"], slot["key"], eTag="0" * 32), DelaySeconds=3)
+    counts = "UPDATE message SET receive_count = 4 WHERE message_id = ? AND receipt IS NULL RETURNING 1"
+    assert impatient.execute("sqs", counts, message)
+    assert impatient.finished(slot["jobId"])["errorCode"] == "RETRIES_EXHAUSTED"
+    eventually(lambda: impatient.count(DEAD) == 1)
+
+    if how == "darkroom redrive":
+        command = [BINARY, "redrive", "--aws-addr", impatient.aws.removeprefix("http://")]
+        assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.endswith("darkroom-queue: 1\n")
+    elif how == "scripts/redrive":
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        command = [ROOT / "scripts" / "redrive", impatient.queue_url(), "--endpoint-url", impatient.aws]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, **CREDENTIALS, "PATH": path})
+    else:
+        source = impatient.client("sqs").get_queue_attributes(QueueUrl=impatient.queue_url(DEAD), AttributeNames=["QueueArn"])
+        impatient.client("sqs").start_message_move_task(SourceArn=source["Attributes"]["QueueArn"])
+    job = eventually(lambda: (found := impatient.get(slot["statusUrl"]).json())["status"] == "COMPLETED" and found)
+    assert job["attempts"] == 2 and "errorCode" not in job
+    assert impatient.count(DEAD) == 0
+    told = [notice["status"] for notice, _ in impatient.notices() if notice["jobId"] == slot["jobId"]]
+    assert told == ["FAILED", "COMPLETED"]
