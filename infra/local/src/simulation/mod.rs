@@ -3,7 +3,7 @@
 //! A run follows from its seed alone: what people upload and when, which events and messages get lost or come twice,
 //! and which call to AWS meets which fault, a crash of the caller before or after it included. Time is the runtime's,
 //! paused, so that hours pass in a second. Every write of a row and every notice is checked as it happens
-//! ([`observer`]), and what must hold in the end when all is quiet ([`verdict`]).
+//! (`observer`), and what must hold in the end when all is quiet (`verdict`).
 
 mod call;
 mod client;
