@@ -13,7 +13,7 @@ use super::{ImageError, resize, watermark};
 
 /// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
 /// studios. With what the worker takes at rest it stays below 600.
-pub(crate) const MEMORY_MIB: u32 = 400;
+pub(crate) const MEMORY_MIB: u32 = 380;
 
 /// Length that all derivatives of a photo may have together, in bytes.
 pub(crate) const MAX_OUTPUT: u64 = 64 << 20;
