@@ -38,6 +38,11 @@ pub struct WorkItem {
 }
 
 impl WorkItem {
+    /// Whether this is about the very object that `job` is about. Anybody who may send messages can name any job.
+    pub fn is_about(&self, job: &Job) -> bool {
+        (&self.s3_key, &self.bucket) == (&job.s3_key, &job.bucket)
+    }
+
     /// The work item of `job`, about the object version that its row names.
     pub fn of(job: &Job) -> Self {
         let object = job.object.clone();

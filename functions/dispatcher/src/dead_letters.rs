@@ -40,18 +40,13 @@ impl DeadLetters {
                 break;
             }
             for letter in letters {
-                match self.judge(&letter, now).await {
-                    Ok(Verdict::Settled) => dead.remove(&letter).await?,
-                    Ok(Verdict::Ended) => {
-                        ended += 1;
-                        kept.push(letter);
-                    }
-                    Ok(Verdict::Stays) => kept.push(letter),
-                    Err(error) => {
-                        tracing::warn!(%error, "a dead letter's job could not be looked at for now");
-                        kept.push(letter);
-                    }
+                match self.deal_with(dead, &letter, now).await {
+                    Ok(Verdict::Settled) => continue,
+                    Ok(Verdict::Ended) => ended += 1,
+                    Ok(Verdict::Stays) => {}
+                    Err(error) => tracing::warn!(%error, "a dead letter could not be dealt with for now"),
                 }
+                kept.push(letter);
             }
         }
         // Shown again at once: whoever wants to redrive them must not have to wait.
@@ -59,16 +54,24 @@ impl DeadLetters {
         Ok(ended)
     }
 
+    /// Judges a letter, and removes it if it is of no more use.
+    async fn deal_with(&self, dead: &DeadLetterQueue, letter: &DeadLetter, now: Timestamp) -> Result<Verdict, Failure> {
+        let verdict = self.judge(letter, now).await?;
+        if let Verdict::Settled = verdict {
+            dead.remove(letter).await?;
+        }
+        Ok(verdict)
+    }
+
     async fn judge(&self, letter: &DeadLetter, now: Timestamp) -> Result<Verdict, Failure> {
         let Some(item) = &letter.item else { return Ok(Verdict::Stays) };
         let exhaust = |job: &mut Job| {
-            let is_about = job.s3_key == item.s3_key && job.bucket == item.bucket;
-            if is_about { job.exhaust(letter.work_id.as_deref(), now) } else { Transition::Unchanged }
+            if item.is_about(job) { job.exhaust(letter.work_id.as_deref(), now) } else { Transition::Unchanged }
         };
         let Some(job) = self.jobs.get(item.job_id, now).await? else { return Ok(Verdict::Stays) };
         let seen = job.revision;
         let job = self.jobs.update_from(job, now, exhaust).await?;
-        if job.status() == Status::Completed && job.s3_key == item.s3_key {
+        if job.status() == Status::Completed && item.is_about(&job) {
             tracing::info!(job.id = %job.job_id, "a dead letter of a job that was completed all the same: removed");
             return Ok(Verdict::Settled);
         }

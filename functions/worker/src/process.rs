@@ -71,7 +71,7 @@ impl Processor {
             return Outcome::Retry { after: Duration::ZERO };
         }
         let job = match self.claim(item, &owner, delivery, deadline, now).await {
-            Ok(Some(job)) if is_about(item, &job) => job,
+            Ok(Some(job)) if item.is_about(&job) => job,
             Ok(Some(_)) => return Outcome::Poison("a message that names another object than its job"),
             Ok(None) => return Outcome::Poison("a message of a job that does not exist"),
             Err(error) => {
@@ -101,11 +101,11 @@ impl Processor {
         now: Timestamp,
     ) -> Result<Option<Job>, Failure> {
         let redrive = |job: &mut Job| {
-            if is_about(item, job) { job.redrive(delivery, now) } else { Transition::Unchanged }
+            if item.is_about(job) { job.redrive(delivery, now) } else { Transition::Unchanged }
         };
         let Some(job) = self.jobs.update(item.job_id, now, redrive).await? else { return Ok(None) };
         let claim = |job: &mut Job| {
-            if is_about(item, job) { job.claim(owner, delivery, deadline, now) } else { Transition::Unchanged }
+            if item.is_about(job) { job.claim(owner, delivery, deadline, now) } else { Transition::Unchanged }
         };
         self.jobs.update_from(job, now, claim).await.map(Some)
     }
@@ -176,8 +176,14 @@ impl Processor {
         };
         let id = job.job_id;
         if job.is_held_by(lease) {
-            tracing::info!(job.id = %id, attempt = lease.attempt, "a newer version of the photo came: job put back");
-            return self.put_back(job, lease, Duration::ZERO, now).await;
+            tracing::info!(job.id = %id, attempt = lease.attempt, "a newer version of the photo came: job queued anew");
+            return match self.queue_anew(job, lease, now).await {
+                Ok(()) => Outcome::Done,
+                Err(error) => {
+                    tracing::warn!(job.id = %id, %error, "the job could not be queued anew: message put back");
+                    Outcome::Retry { after: Duration::ZERO }
+                }
+            };
         }
         // Reconcile announces those that it timed out, once it has laid down the evidence to redrive them by.
         let is_timed_out = matches!(job.state, State::Failed { error_code: Code::TimedOut, .. });
@@ -192,6 +198,18 @@ impl Processor {
         Outcome::Done
     }
 
+    /// Ends the lease early and sends a new work item: however often the one in hand was received, a newer version of the
+    /// photo has all its receives before it.
+    async fn queue_anew(&self, job: Job, lease: &Lease, now: Timestamp) -> Result<(), Failure> {
+        let job = self.jobs.update_from(job, now, |job| job.release(lease, Duration::ZERO, now)).await?;
+        let work = (WorkItem::of(&job), self.ambient.uuid().to_string());
+        for sent in self.queue.send(std::slice::from_ref(&work)).await {
+            sent?;
+        }
+        self.jobs.update_from(job, now, |job| job.queued(&work.1, now)).await?;
+        Ok(())
+    }
+
     /// Ends the lease early and gives the message back.
     async fn put_back(&self, job: Job, lease: &Lease, after: Duration, now: Timestamp) -> Outcome {
         let id = job.job_id;
@@ -201,10 +219,6 @@ impl Processor {
         }
         Outcome::Retry { after }
     }
-}
-
-fn is_about(item: &WorkItem, job: &Job) -> bool {
-    job.s3_key == item.s3_key && job.bucket == item.bucket
 }
 
 /// How long to wait after the `receive_count`-th receive: 5 s, 10 s, 20 s …

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -115,17 +116,33 @@ def test_a_message_that_says_too_little_too_much_or_comes_twice_is_one_piece_of_
     assert [notice["jobId"] for notice, _ in impatient.notices()].count(slot["jobId"]) == 1
 
 
+def about_to_be_received_for_the_last_time(darkroom, body, received=4, on_arrival=0):
+    """Sends a message that was received before, as its counts have it."""
+    message = send(darkroom, body, DelaySeconds=3)
+    counts = "UPDATE message SET receive_count = ?, count_on_arrival = ? WHERE message_id = ? AND receipt IS NULL RETURNING 1"
+    assert darkroom.execute("sqs", counts, received, on_arrival, message)
+
+
+@contextmanager
+def unreadable(darkroom, key):
+    """S3 cannot read an object from its disk, and answers 500."""
+    ((file,),) = darkroom.execute("s3", "SELECT file FROM object WHERE key = ?", key)
+    (path,) = Path(darkroom.data_dir).glob(f"objects/*/{file}")
+    path.rename(path.with_suffix(".away"))
+    yield
+    path.with_suffix(".away").rename(path)
+
+
 @pytest.mark.parametrize("received, on_arrival", [(4, 0), (5, 1), (9, 5)])
 def test_the_last_receive_of_work_that_never_succeeds_fails_its_job(impatient, received, on_arrival):
     """The fifth receive is the last; a message that was moved between queues may count more."""
     impatient.lose_events()
-    slot = impatient.slot(filename="changing.png", contentType="image/png")
+    slot = impatient.slot(filename="unreadable.png", contentType="image/png")
     assert requests.put(slot["url"], data=PHOTO, headers=slot["headers"]).status_code == 200
-    body = work(slot["jobId"], slot["key"], eTag="0" * 32)
-    message = send(impatient, body, DelaySeconds=3)
-    counts = "UPDATE message SET receive_count = ?, count_on_arrival = ? WHERE message_id = ? AND receipt IS NULL RETURNING 1"
-    assert impatient.execute("sqs", counts, received, on_arrival, message)
-    job = impatient.finished(slot["jobId"])
+    body = work(slot["jobId"], slot["key"])
+    with unreadable(impatient, slot["key"]):
+        about_to_be_received_for_the_last_time(impatient, body, received, on_arrival)
+        job = impatient.finished(slot["jobId"])
     assert (job["status"], job["errorCode"], job["attempts"]) == ("FAILED", "RETRIES_EXHAUSTED", 1)
     if received - on_arrival == 4:
         eventually(lambda: impatient.count(DEAD) == 1)
@@ -134,17 +151,26 @@ def test_the_last_receive_of_work_that_never_succeeds_fails_its_job(impatient, r
     assert [notice["status"] for notice, _ in impatient.notices() if notice["jobId"] == slot["jobId"]] == ["FAILED"]
 
 
+def test_a_photo_replaced_on_the_last_receive_has_all_its_receives_before_it(impatient):
+    impatient.lose_events()
+    slot = impatient.slot(filename="replaced.png", contentType="image/png")
+    assert requests.put(slot["url"], data=PHOTO, headers=slot["headers"]).status_code == 200
+    # The work item is about a photo that stood there before.
+    about_to_be_received_for_the_last_time(impatient, work(slot["jobId"], slot["key"], eTag="0" * 32))
+    assert impatient.completed(slot["jobId"])["attempts"] == 2
+    eventually(lambda: impatient.count("darkroom-queue") == 0)
+    assert impatient.count(DEAD) == 0
+
+
 @pytest.mark.parametrize("how", ["darkroom redrive", "scripts/redrive", "the console's button"])
 def test_a_redrive_of_the_dead_letter_queue_starts_the_job_anew(impatient, how):
     impatient.lose_events()
     slot = impatient.slot(filename="again.png", contentType="image/png")
     assert requests.put(slot["url"], data=PHOTO, headers=slot["headers"]).status_code == 200
-    # The photo is another one than the work item says, and this is its last receive.
-    message = send(impatient, work(slot["jobId"], slot["key"], eTag="0" * 32), DelaySeconds=3)
-    counts = "UPDATE message SET receive_count = 4 WHERE message_id = ? AND receipt IS NULL RETURNING 1"
-    assert impatient.execute("sqs", counts, message)
-    assert impatient.finished(slot["jobId"])["errorCode"] == "RETRIES_EXHAUSTED"
-    eventually(lambda: impatient.count(DEAD) == 1)
+    with unreadable(impatient, slot["key"]):
+        about_to_be_received_for_the_last_time(impatient, work(slot["jobId"], slot["key"]))
+        assert impatient.finished(slot["jobId"])["errorCode"] == "RETRIES_EXHAUSTED"
+        eventually(lambda: impatient.count(DEAD) == 1)
 
     if how == "darkroom redrive":
         command = [BINARY, "redrive", "--aws-addr", impatient.aws.removeprefix("http://")]

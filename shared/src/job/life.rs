@@ -87,6 +87,7 @@ impl Job {
             object: None,
             attempts: 0,
             attempts_before_redrive: 0,
+            redriven_at: None,
             work_id: None,
             due_at: None,
             announced_at: None,
@@ -137,6 +138,9 @@ impl Job {
     /// Takes the job for `owner`, who holds the message `delivery`, until `until`, unless somebody else holds it or it is
     /// over.
     ///
+    /// A redriven job is for the message that redrove it, and for later ones: a worker that stood still with an earlier
+    /// one would end the job without leaving anything to redrive it by again.
+    ///
     /// Look at [`Job::lease_of`] afterwards to see who has it: a claim whose answer was lost is found granted.
     pub fn claim(&mut self, owner: &str, delivery: &Delivery, until: Timestamp, now: Timestamp) -> Transition {
         let free = match &self.state {
@@ -144,7 +148,8 @@ impl Job {
             State::Processing { lease_owner, lease_until } => *lease_until <= now && lease_owner != owner,
             State::Completed(_) | State::Failed { .. } => false,
         };
-        if !free {
+        let is_late_copy = self.redriven_at.is_some_and(|redriven_at| delivery.sent_at < redriven_at);
+        if !free || is_late_copy {
             return Transition::Unchanged;
         }
         self.attempts += 1;
@@ -250,6 +255,7 @@ impl Job {
         }
         self.state = State::Pending;
         self.attempts_before_redrive = self.attempts;
+        self.redriven_at = Some(delivery.sent_at);
         self.announced_at = None;
         self.due_at = Some(now + REQUEUE_AFTER);
         self.moved(now)

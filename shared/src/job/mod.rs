@@ -89,6 +89,9 @@ pub struct Job {
     /// How many of these were made before the job was last redriven; they no longer count against [`MAX_ATTEMPTS`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts_before_redrive: u32,
+    /// When the message that last redrove the job was put back into the queue. What was sent before then is a late copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redriven_at: Option<Timestamp>,
     /// The newest work item of the job that is known of, by the id in its message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_id: Option<String>,

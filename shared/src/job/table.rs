@@ -56,6 +56,8 @@ fn states() -> Vec<(&'static str, Job)> {
     let _ = released.release(&released.lease_of(OWNER).unwrap(), Duration::from_secs(5), at(NOW - 1));
     let mut completed = processing(10);
     let _ = completed.complete(&completed.lease_of(OWNER).unwrap(), result(), at(NOW - 5));
+    let mut redriven = failed(Code::RetriesExhausted);
+    let _ = redriven.redrive(&delivery("work", at(NOW - 2)), at(NOW - 1));
     let mut expired = slot();
     let _ = expired.upload_is_missing(at(100_000));
     vec![
@@ -74,6 +76,7 @@ fn states() -> Vec<(&'static str, Job)> {
         ("FAILED RETRIES_EXHAUSTED", failed(Code::RetriesExhausted)),
         ("FAILED TIMED_OUT, announced", announced(failed(Code::TimedOut))),
         ("FAILED UPLOAD_EXPIRED", expired),
+        ("PENDING, redriven", redriven),
     ]
 }
 
@@ -97,6 +100,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("queued", |job| job.queued("again", at(NOW))),
         ("claim by the same", |job| claim(job, OWNER)),
         ("claim by another", |job| claim(job, "another")),
+        ("claim with a newer message", |job| job.claim("another", &delivery("work", at(NOW)), at(NOW + 60), at(NOW))),
         ("complete, first lease", |job| job.complete(&lease(), result(), at(NOW))),
         ("complete, fifth lease", |job| job.complete(&last_lease(), result(), at(NOW))),
         ("fail, first lease", |job| job.fail(&lease(), Code::CorruptImage, "no", at(NOW))),

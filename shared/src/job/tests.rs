@@ -263,6 +263,7 @@ fn a_redrive_takes_the_message_that_the_job_failed_with_sent_anew() {
     assert_eq!(job, failed);
     assert_eq!(job.redrive(&delivery("w", at(8)), at(9)), Transition::Changed);
     assert_eq!((job.status(), job.attempts), (Status::Pending, 1));
+    assert_eq!(job.claim("late", &delivery("w", at(1)), at(70), at(10)), Transition::Unchanged, "a late copy");
     let mut by_hand = failed.clone();
     assert_eq!(by_hand.redrive(&Delivery { work_id: None, sent_at: at(8) }, at(9)), Transition::Changed);
 

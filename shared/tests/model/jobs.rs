@@ -55,9 +55,11 @@ pub(crate) enum Move {
         work: u8,
         now: i16,
     },
+    /// `redrives`: how often a person had redriven dead letters when the message was sent.
     Claim {
         owner: u8,
         work: u8,
+        redrives: u8,
         until: i16,
         now: i16,
     },
@@ -83,10 +85,11 @@ pub(crate) enum Move {
         work: u8,
         now: i16,
     },
-    /// `anew`: the message was sent after the job's last move.
+    /// `anew`: the message was sent after the job's last move. `redrives` as in a claim.
     Redrive {
         work: u8,
         anew: bool,
+        redrives: u8,
         now: i16,
     },
     UploadIsMissing {
@@ -220,8 +223,8 @@ pub(crate) fn apply(job: &mut Job, call: Move) -> Transition {
     match call {
         Move::Arrive { version, sequenced, now } => job.arrive(object(version, sequenced), at(now)),
         Move::Queued { work, now } => job.queued(&work.to_string(), at(now)),
-        Move::Claim { owner, work, until, now } => {
-            let delivery = Delivery { work_id: Some(work.to_string()), sent_at: at(LONG_AGO) };
+        Move::Claim { owner, work, redrives, until, now } => {
+            let delivery = Delivery { work_id: Some(work.to_string()), sent_at: sent_at(redrives) };
             job.claim(&owner.to_string(), &delivery, at(until), at(now))
         }
         Move::Complete { claim, version, now } => job.complete(&lease(claim), result(version), at(now)),
@@ -229,8 +232,8 @@ pub(crate) fn apply(job: &mut Job, call: Move) -> Transition {
         Move::Release { claim, now } => job.release(&lease(claim), std::time::Duration::from_secs(5), at(now)),
         Move::TimeOut { work, now } => job.time_out(&work.to_string(), at(now)),
         Move::Exhaust { work, now } => job.exhaust(Some(&work.to_string()), at(now)),
-        Move::Redrive { work, anew, now } => {
-            let sent_at = at(LONG_AGO + i16::from(anew));
+        Move::Redrive { work, anew, redrives, now } => {
+            let sent_at = if anew { sent_at(redrives) } else { at(LONG_AGO) };
             job.redrive(&Delivery { work_id: Some(work.to_string()), sent_at }, at(now))
         }
         Move::UploadIsMissing { now } => job.upload_is_missing(at(now)),
@@ -299,6 +302,11 @@ pub(crate) fn object(version: u8, sequenced: bool) -> ObjectVersion {
 /// The time `seconds` from the present.
 pub(crate) fn at(seconds: i16) -> Timestamp {
     Timestamp::from_micros((PRESENT + i64::from(seconds)) * 1_000_000)
+}
+
+/// When a message was sent: of these times, only the order counts.
+fn sent_at(redrives: u8) -> Timestamp {
+    at(LONG_AGO + 1 + i16::from(redrives))
 }
 
 fn seconds(time: Timestamp) -> i16 {

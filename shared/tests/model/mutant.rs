@@ -28,6 +28,8 @@ pub(crate) enum Mutant {
     RedrivesEveryFailure,
     /// A late copy of the message redrives the job.
     RedrivesByLateCopy,
+    /// A late copy of the message claims the job that a redrive has started anew.
+    ClaimsByLateCopy,
     /// Any work item of the job redrives it.
     RedrivesByOtherWorkItem,
     /// A dead letter of an older work item ends the job.
@@ -62,7 +64,7 @@ pub(crate) enum Mutant {
 
 impl Mutant {
     /// Every mistake.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::CompletesWithoutFencingToken,
         Self::CompletesWithoutClaim,
         Self::CompletesOutdated,
@@ -73,6 +75,7 @@ impl Mutant {
         Self::EndDropsDueTime,
         Self::RedrivesEveryFailure,
         Self::RedrivesByLateCopy,
+        Self::ClaimsByLateCopy,
         Self::RedrivesByOtherWorkItem,
         Self::ExhaustsByOlderWorkItem,
         Self::ArriveTakesOlderNews,
@@ -133,6 +136,7 @@ impl Mutant {
                 return moved;
             }
             (Self::RedrivesByLateCopy, Move::Redrive { anew, .. }) => *anew = true,
+            (Self::ClaimsByLateCopy, Move::Claim { redrives, .. }) => *redrives = u8::MAX,
             (Self::RedrivesByOtherWorkItem, Move::Redrive { work, .. })
             | (Self::ExhaustsByOlderWorkItem, Move::Exhaust { work, .. }) => {
                 if let Some(newest) = job.work_id.as_ref().and_then(|work_id| work_id.parse().ok()) {

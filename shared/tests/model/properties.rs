@@ -25,8 +25,8 @@ impl World {
                 return Err("a notice only follows a final row");
             }
             Deed::Deleted => {
-                let row = self.facts(after).filter(|row| !row.is_final()).and_then(|row| row.owner);
-                if row.is_some() && row == worker.map(|worker| worker.owner) {
+                let held = self.facts(after).filter(|row| row.lease_until.is_some_and(|until| until > 0));
+                if held.is_some_and(|row| row.owner == worker.map(|worker| worker.owner)) {
                     return Err("nobody deletes the message of a job that he holds and has not finished");
                 }
             }

@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) ended: [bool; 2],
     /// Whether a person has redriven dead letters without the job having been started anew since: it was not over then.
     pub(crate) redriven: bool,
+    /// How often a person has redriven dead letters.
+    pub(crate) redrives: u8,
     /// What may still go wrong, and what a person may still do.
     pub(crate) left: Budget,
 }
@@ -84,6 +86,8 @@ pub(crate) struct Message {
     pub(crate) holder: Option<u8>,
     /// Whether a person has put it back from the dead-letter queue.
     pub(crate) redriven: bool,
+    /// How often a person had redriven dead letters when it was sent.
+    pub(crate) redrives: u8,
 }
 
 /// What is stored under one key, with its fence.
@@ -114,6 +118,7 @@ pub(crate) struct Worker {
     pub(crate) work: u8,
     pub(crate) receives: u8,
     pub(crate) redriven: bool,
+    pub(crate) redrives: u8,
 }
 
 /// What a worker does next.
@@ -125,9 +130,20 @@ pub(crate) enum WorkerPhase {
     Store(Claim, u8),
     Conclude(Claim, Conclusion),
     Release(Claim),
-    Publish { delete: bool },
-    NoteAnnounced { told: Told, delete: bool },
-    Leave { delete: bool },
+    /// Release, and send a new work item.
+    QueueAnew(Claim),
+    SendAnew,
+    NoteQueued(u8),
+    Publish {
+        delete: bool,
+    },
+    NoteAnnounced {
+        told: Told,
+        delete: bool,
+    },
+    Leave {
+        delete: bool,
+    },
 }
 
 /// What a worker came to.
@@ -297,7 +313,8 @@ impl State {
             self.messages[slot].is_some() || workers.any(|worker| usize::from(worker.message) == slot)
         };
         let slot = (0..MESSAGES).find(|slot| !is_known(*slot))?;
-        self.messages[slot] = Some(Message { work, place, receives: 0, holder: None, redriven });
+        let message = Message { work, place, receives: 0, holder: None, redriven, redrives: self.redrives };
+        self.messages[slot] = Some(message);
         self.row.iter_mut().for_each(|row| row.sent_after |= 1 << slot);
         for view in self.views_mut() {
             view.row.sent_after |= 1 << slot;

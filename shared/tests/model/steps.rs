@@ -25,7 +25,7 @@ impl World {
         worker.phase = match worker.phase {
             WorkerPhase::Redrive => {
                 let anew = worker.view.row.sent_after >> worker.message & 1 == 1;
-                let redrive = Move::Redrive { work: worker.work, anew, now };
+                let redrive = Move::Redrive { work: worker.work, anew, redrives: worker.redrives, now };
                 if !self.jobs.apply(worker.view.row.job, redrive).changed {
                     worker.phase = WorkerPhase::Claim;
                     return self.work(state, index, worker, call);
@@ -33,7 +33,8 @@ impl World {
                 self.put(state, &mut worker.view, redrive, call)?.map_or(WorkerPhase::Redrive, |_| WorkerPhase::Claim)
             }
             WorkerPhase::Claim => {
-                let claim = Move::Claim { owner: worker.owner, work: worker.work, until: now + LEASE, now };
+                let Worker { owner, work, redrives, .. } = worker;
+                let claim = Move::Claim { owner, work, redrives, until: now + LEASE, now };
                 let claimed = self.put(state, &mut worker.view, claim, call)?;
                 claimed.map_or(WorkerPhase::Claim, |facts| {
                     if facts.owner == Some(worker.owner) {
@@ -92,7 +93,7 @@ impl World {
                 match self.put(state, &mut worker.view, end, call)? {
                     None => WorkerPhase::Conclude(claim, conclusion),
                     Some(row) if row.owner == Some(claim.owner) && row.attempts == claim.attempt => {
-                        WorkerPhase::Release(claim)
+                        WorkerPhase::QueueAnew(claim)
                     }
                     Some(row) if !row.is_final() || row.attempts != claim.attempt || row.announced => {
                         WorkerPhase::Leave { delete }
@@ -106,6 +107,23 @@ impl World {
             WorkerPhase::Release(claim) => {
                 let released = self.put(state, &mut worker.view, Move::Release { claim, now }, call)?;
                 released.map_or(WorkerPhase::Release(claim), |_| WorkerPhase::Leave { delete: false })
+            }
+            WorkerPhase::QueueAnew(claim) => {
+                let released = self.put(state, &mut worker.view, Move::Release { claim, now }, call)?;
+                released.map_or(worker.phase, |_| WorkerPhase::SendAnew)
+            }
+            WorkerPhase::SendAnew => {
+                let work = self.fresh_work(state);
+                for _ in 0..call.times() {
+                    if state.send(work, Place::Queue, false).is_none() {
+                        return Some(Deed::OutOfRoom);
+                    }
+                }
+                if call.is_answered() { WorkerPhase::NoteQueued(work) } else { WorkerPhase::Leave { delete: false } }
+            }
+            WorkerPhase::NoteQueued(work) => {
+                let noted = self.put(state, &mut worker.view, Move::Queued { work, now }, call)?;
+                noted.map_or(worker.phase, |_| WorkerPhase::Leave { delete: true })
             }
             WorkerPhase::Publish { delete } => {
                 deed = self.publish(state, worker.view.row, call)?;

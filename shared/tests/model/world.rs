@@ -72,6 +72,7 @@ impl World {
             told: false,
             ended: [false; 2],
             redriven: false,
+            redrives: 0,
             left: self.bounds.budget,
         }
     }
@@ -124,6 +125,7 @@ impl World {
             let mut after = state.clone();
             after.left.redrives -= 1;
             after.redriven = true;
+            after.redrives += 1;
             let mut deed = Deed::Nothing;
             for (slot, letter) in state.letters() {
                 // To the queue it is a new message: who holds the old one has nothing to do with it.
@@ -180,6 +182,7 @@ impl World {
                             work: message.work,
                             receives,
                             redriven: message.redriven,
+                            redrives: message.redrives,
                         });
                         next.push((Action::Receive { worker: worker as u8, message: number }, after, Deed::Nothing));
                     }
@@ -309,6 +312,11 @@ impl World {
         }
         for dispatcher in state.dispatchers.iter().flatten() {
             if let DispatcherPhase::NoteQueued(work) = dispatcher.phase {
+                used.push(work);
+            }
+        }
+        for worker in state.workers.iter().flatten() {
+            if let WorkerPhase::NoteQueued(work) = worker.phase {
                 used.push(work);
             }
         }
