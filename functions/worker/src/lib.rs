@@ -3,6 +3,7 @@
 //! Woken by SQS with work items, and by HTTP for `POST /classify`, which answers at once and stores nothing. The only
 //! crate that knows pixels and models.
 
+mod allocator;
 mod batch;
 mod classify;
 mod config;
@@ -24,6 +25,7 @@ use shared::http::Cors;
 use shared::time::Timestamp;
 use tokio::sync::Semaphore;
 
+pub use allocator::restart_with_few_arenas;
 pub use config::{Config, Recipes};
 use pipeline::Pipeline;
 use process::Processor;
@@ -64,17 +66,13 @@ impl Worker {
             max_upload_bytes: config.max_upload_bytes,
             max_pixels: config.max_pixels,
             cores: Arc::new(Semaphore::new(cores)),
-            memory: Arc::new(Semaphore::new(image::MEMORY_MIB as usize)),
-        };
-        let processor = Processor {
-            announcer: Announcer::new(jobs.clone(), processed, topic),
-            ambient,
-            jobs,
-            queue,
-            pipeline,
             // One more than cores: the next photo is fetched while the others are worked on.
-            slots: Semaphore::new(cores + 1),
+            slots: Arc::new(Semaphore::new(cores + 1)),
+            memory: Arc::new(Semaphore::new(image::MEMORY_MIB as usize)),
+            large: Arc::new(Semaphore::new(1)),
         };
+        let processor =
+            Processor { announcer: Announcer::new(jobs.clone(), processed, topic), ambient, jobs, queue, pipeline };
         Ok(Self { processor, cors: Cors::new(allowed_origins) })
     }
 

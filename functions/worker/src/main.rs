@@ -7,12 +7,16 @@ use shared::{aws, telemetry};
 use worker::{Config, Worker};
 
 fn main() -> Result<(), Error> {
-    if worker::serve_if_studio() { Ok(()) } else { serve() }
+    if worker::serve_if_studio() {
+        return Ok(());
+    }
+    let vars = Vars::from_env();
+    worker::restart_with_few_arenas(&vars);
+    serve(vars)
 }
 
 #[tokio::main]
-async fn serve() -> Result<(), Error> {
-    let vars = Vars::from_env();
+async fn serve(vars: Vars) -> Result<(), Error> {
     telemetry::init_json(vars.optional("RUST_LOG").as_deref());
     let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL)?;
     run(service_fn(async |event| function.handle(event).await)).await

@@ -51,20 +51,33 @@ pub(crate) struct Pipeline {
     pub(crate) max_pixels: u64,
     /// One permit a core.
     pub(crate) cores: Arc<Semaphore>,
+    /// One permit a job under way: bounds how many files are in memory, before anybody knows what they will take.
+    pub(crate) slots: Arc<Semaphore>,
     /// One permit a MiB of memory that photos at work may take together.
     pub(crate) memory: Arc<Semaphore>,
+    /// One permit for all photos that take more than half of that. Two of them do not fit at once, and while one waits for
+    /// its turn here, it stands in nobody's way.
+    pub(crate) large: Arc<Semaphore>,
 }
 
 impl Pipeline {
+    /// Leave to start a job, which [`Self::run`] takes. Comes as soon as there are fewer of them under way.
+    pub(crate) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        acquire(&self.slots, 1).await
+    }
+
     /// Takes a job's photo all the way, and stores everything but the job's row.
-    pub(crate) async fn run(&self, job: &Job, item: &WorkItem) -> Result<Completed, Interruption> {
+    pub(crate) async fn run(
+        &self,
+        job: &Job,
+        item: &WorkItem,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<Completed, Interruption> {
         let started = Instant::now();
-        let Fetched { bytes, e_tag, metadata } = self.fetch(job, item).await?;
-        let recipe = self.recipe(job, metadata.get(RECIPE_METADATA).map(String::as_str))?;
+        let (surveyed, e_tag, _permits) = self.admit(job, item, slot).await?;
         let fetched = Instant::now();
 
-        let size = bytes.len() as u64;
-        let surveyed = self.survey(bytes, Some(recipe)).await?;
+        let size = surveyed.file.len() as u64;
         let format = surveyed.header.format;
         let memory = self.memory(&surveyed).await;
         let (sender, crop) = oneshot::channel();
@@ -120,11 +133,42 @@ impl Pipeline {
     /// Says what a photo shows, and keeps nothing of it.
     pub(crate) async fn classify(&self, bytes: Vec<u8>) -> Result<Classification, Failure> {
         let surveyed = self.survey(bytes, None).await?;
+        let _turn = if surveyed.is_large() { acquire(&self.large, 1).await } else { None };
         let _memory = self.memory(&surveyed).await;
         let (sender, crop) = oneshot::channel();
         self.develop(surveyed, sender).await?;
         let taken = crop.await.map_err(Failure::permanent)?;
         Ok(self.infer(taken).await?.1)
+    }
+
+    /// Fetches the job's photo, once it may be worked on: that holds until the permits are dropped.
+    async fn admit(
+        &self,
+        job: &Job,
+        item: &WorkItem,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<(Surveyed, String, [Option<OwnedSemaphorePermit>; 2]), Interruption> {
+        let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
+        if !surveyed.is_large() {
+            return Ok((surveyed, e_tag, [slot, None]));
+        }
+        if let Ok(turn) = Arc::clone(&self.large).try_acquire_owned() {
+            return Ok((surveyed, e_tag, [slot, Some(turn)]));
+        }
+        // The others' turns may take long, and many may wait. So its file goes, its slot is for somebody else, and when
+        // its turn comes it is fetched again.
+        drop((surveyed, slot));
+        let turn = acquire(&self.large, 1).await;
+        let slot = self.slot().await;
+        let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
+        Ok((surveyed, e_tag, [slot, turn]))
+    }
+
+    /// The job's photo, and what is to be made of it.
+    async fn fetch_and_survey(&self, job: &Job, item: &WorkItem) -> Result<(Surveyed, String), Interruption> {
+        let Fetched { bytes, e_tag, metadata } = self.fetch(job, item).await?;
+        let recipe = self.recipe(job, metadata.get(RECIPE_METADATA).map(String::as_str))?;
+        Ok((self.survey(bytes, Some(recipe)).await?, e_tag))
     }
 
     /// The object's bytes. Its size is checked before any of them is read.
@@ -187,8 +231,8 @@ impl Pipeline {
 
     /// Waits until there is enough memory for the photo beside the others.
     async fn memory(&self, surveyed: &Surveyed) -> Option<OwnedSemaphorePermit> {
-        // OK to ignore: the semaphore is never closed, and no photo needs more than it has.
-        Arc::clone(&self.memory).acquire_many_owned(mebibytes(surveyed.cost.total)).await.ok()
+        // No photo needs more than there is.
+        acquire(&self.memory, mebibytes(surveyed.cost.total)).await
     }
 
     /// Has the photo decoded, which `sender` hears of, and rendered. Dropped, it ends the studio that is at it.
@@ -240,8 +284,7 @@ impl Pipeline {
         &self,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        // OK to ignore: the semaphore is never closed.
-        let core = Arc::clone(&self.cores).acquire_owned().await;
+        let core = acquire(&self.cores, 1).await;
         let work = move || {
             let _core = core;
             work()
@@ -260,6 +303,19 @@ struct Surveyed {
     recipe: Option<Recipe>,
     header: Header,
     cost: Cost,
+}
+
+impl Surveyed {
+    /// Whether two like this do not fit into memory at once.
+    fn is_large(&self) -> bool {
+        mebibytes(self.cost.total) > image::MEMORY_MIB / 2
+    }
+}
+
+/// Waits for permits.
+async fn acquire(semaphore: &Arc<Semaphore>, count: u32) -> Option<OwnedSemaphorePermit> {
+    // OK to ignore: none of the semaphores is ever closed.
+    Arc::clone(semaphore).acquire_many_owned(count).await.ok()
 }
 
 /// Permits for so many bytes.

@@ -10,7 +10,6 @@ use shared::error::{Code, Failure};
 use shared::job::{Completed, Delivery, Job, Lease, MAX_ATTEMPTS, State, Transition};
 use shared::message::WorkItem;
 use shared::time::Timestamp;
-use tokio::sync::Semaphore;
 
 use crate::pipeline::{Interruption, Pipeline};
 
@@ -45,8 +44,6 @@ pub(crate) struct Processor {
     pub(crate) queue: WorkQueue,
     pub(crate) announcer: Announcer,
     pub(crate) pipeline: Pipeline,
-    /// One permit a job under way: bounds how many photos are in memory.
-    pub(crate) slots: Semaphore,
 }
 
 impl Processor {
@@ -59,8 +56,7 @@ impl Processor {
         receive_count: u32,
         deadline: Timestamp,
     ) -> Outcome {
-        // OK to ignore: the semaphore is never closed.
-        let _slot = self.slots.acquire().await;
+        let slot = self.pipeline.slot().await;
         let owner = self.ambient.uuid().to_string();
         let now = self.ambient.now();
         // Of what is left, some is for writing down what came of the job: an invocation that is cut off gives its whole
@@ -85,7 +81,7 @@ impl Processor {
             tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "nothing to do for this message");
             return Outcome::Done;
         };
-        let outcome = tokio::time::timeout(time, self.pipeline.run(&job, item)).await;
+        let outcome = tokio::time::timeout(time, self.pipeline.run(&job, item, slot)).await;
         let outcome =
             outcome.unwrap_or_else(|elapsed| Err(Failure::transient("the photo took too long", elapsed).into()));
         self.conclude(job, &lease, outcome, receive_count, now).await

@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,8 +15,13 @@ use crate::functions::{Function, Functions};
 use crate::sqs::{self, Message, Receive, Sqs};
 use crate::stack::{QUEUE, REGION};
 
-/// Largest batch.
-const MAX_BATCH: u32 = 10;
+/// Batches under way at once. More than there are cores: a photo should not have to wait because others, which take all
+/// the memory that there is, wait for one another. Lambda begins with five and adds some when many messages come.
+const POLLERS: u32 = 10;
+
+/// Largest batch. Lambda would take ten, but starts more workers too; here, what is received and has to wait for a core
+/// uses up its invocation's time.
+const MAX_BATCH: u32 = 2;
 
 /// Length of a long poll.
 const WAIT: Duration = Duration::from_secs(20);
@@ -27,14 +31,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Feeds the worker until `stop`, then finishes the batches that are under way.
 pub(crate) async fn run(sqs: Arc<Sqs>, functions: Arc<Functions>, stop: CancellationToken) {
-    let pollers = available_parallelism().map_or(1, usize::from) as u32;
-    futures::future::join_all((0..pollers).map(|_| poll(&sqs, &functions, pollers, &stop))).await;
+    futures::future::join_all((0..POLLERS).map(|_| poll(&sqs, &functions, &stop))).await;
 }
 
-async fn poll(sqs: &Sqs, functions: &Functions, pollers: u32, stop: &CancellationToken) {
+async fn poll(sqs: &Sqs, functions: &Functions, stop: &CancellationToken) {
     // Not raced against the stop: messages of an abandoned receive would hang in flight. The stop ends long polls.
     while !stop.is_cancelled() {
-        if let Err(error) = feed(sqs, functions, pollers).await {
+        if let Err(error) = feed(sqs, functions).await {
             tracing::error!(%error, "the queue cannot be used");
             stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
         }
@@ -42,8 +45,8 @@ async fn poll(sqs: &Sqs, functions: &Functions, pollers: u32, stop: &Cancellatio
 }
 
 /// Receives one batch and sees it through.
-async fn feed(sqs: &Sqs, functions: &Functions, pollers: u32) -> Result<(), sqs::Error> {
-    let max = batch_size(sqs.backlog(QUEUE, 2 * pollers * MAX_BATCH).await?, pollers);
+async fn feed(sqs: &Sqs, functions: &Functions) -> Result<(), sqs::Error> {
+    let max = batch_size(sqs.backlog(QUEUE, 2 * POLLERS * MAX_BATCH).await?);
     let messages = sqs.receive(QUEUE, Receive { max, wait: Some(WAIT), visibility: None }).await?;
     if messages.is_empty() {
         return Ok(());
@@ -59,8 +62,8 @@ async fn feed(sqs: &Sqs, functions: &Functions, pollers: u32) -> Result<(), sqs:
 
 /// How many messages a poller asks for: half its share of the backlog. So a photo that comes alone is not held up by
 /// a batch, and when many come, batches shrink towards the end and no poller is left with a long tail.
-fn batch_size(backlog: u32, pollers: u32) -> u32 {
-    (backlog / (2 * pollers)).clamp(1, MAX_BATCH)
+fn batch_size(backlog: u32) -> u32 {
+    (backlog / (2 * POLLERS)).clamp(1, MAX_BATCH)
 }
 
 /// The event that Lambda makes of a batch.
@@ -202,7 +205,7 @@ mod tests {
 
     #[test]
     fn batches_grow_with_the_backlog_and_shrink_towards_its_end() {
-        let sizes: Vec<u32> = [0, 1, 4, 8, 20, 40, 1000].map(|backlog| batch_size(backlog, 2)).to_vec();
-        assert_eq!(sizes, [1, 1, 1, 2, 5, 10, 10]);
+        let sizes: Vec<u32> = [0, 1, 19, 39, 40, 1000].map(batch_size).to_vec();
+        assert_eq!(sizes, [1, 1, 1, 1, 2, 2]);
     }
 }

@@ -100,8 +100,9 @@ class Weight:
         self.together = sum(self.least.values())
 
     def add(self, memory):
-        for pid, (now, highest) in memory.items():
-            self.least[pid] = min(self.least.get(pid, now), now)
+        # A process that came later, or ended, held nothing at one time.
+        self.least = {pid: min(least, memory[pid][0]) for pid, least in self.least.items() if pid in memory}
+        for pid, (_, highest) in memory.items():
             self.highest[pid] = max(self.highest.get(pid, 0), highest)
         self.together = max(self.together, sum(now for now, _ in memory.values()))
 
@@ -111,7 +112,7 @@ class Weight:
         if not self.highest:
             return 0.0
         rest = sum(self.least.values())
-        return max(self.together, max(high + rest - self.least[pid] for pid, high in self.highest.items()))
+        return max(self.together, max(high + rest - self.least.get(pid, 0) for pid, high in self.highest.items()))
 
 
 def read(path):

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::ARGUMENT;
 use super::limits::OUT_OF_TIME;
+use crate::allocator::ARENAS;
 
 /// Room in a pipe, in bytes: the most that Linux gives to anybody. A photo passes in fewer turns.
 const PIPE: usize = 1 << 20;
@@ -44,7 +45,7 @@ impl Process {
             // It reads bytes of unknown origin: it gets no credentials, nothing of the terminal, and no signal that
             // somebody sends to the worker's group. What remains tells glibc to give large allocations back at once.
             .env_clear()
-            .env("MALLOC_ARENA_MAX", "1")
+            .env(ARENAS, "1")
             .env("MALLOC_MMAP_THRESHOLD_", "2097152")
             .env("MALLOC_TRIM_THRESHOLD_", "4194304")
             .process_group(0)
