@@ -5,6 +5,7 @@
 
 mod allocator;
 mod batch;
+mod capacity;
 mod classify;
 mod config;
 mod http_api;
@@ -23,9 +24,9 @@ use shared::ambient::Ambient;
 use shared::aws::{Announcer, Bucket, JobTable, SdkConfig, Topic, WorkQueue};
 use shared::http::Cors;
 use shared::time::Timestamp;
-use tokio::sync::Semaphore;
 
 pub use allocator::restart_with_few_arenas;
+use capacity::Capacity;
 pub use config::{Config, Recipes};
 use pipeline::Pipeline;
 use process::Processor;
@@ -65,11 +66,7 @@ impl Worker {
             recipes: config.recipes,
             max_upload_bytes: config.max_upload_bytes,
             max_pixels: config.max_pixels,
-            cores: Arc::new(Semaphore::new(cores)),
-            // One more than cores: the next photo is fetched while the others are worked on.
-            slots: Arc::new(Semaphore::new(cores + 1)),
-            memory: Arc::new(Semaphore::new(image::MEMORY_MIB as usize)),
-            large: Arc::new(Semaphore::new(1)),
+            capacity: Capacity::new(cores),
         };
         let processor =
             Processor { announcer: Announcer::new(jobs.clone(), processed, topic), ambient, jobs, queue, pipeline };

@@ -1,7 +1,6 @@
 //! What happens to a photo: fetch → survey → decode → (classify ∥ render) → store.
 //!
-//! Pixels are worked on in [`crate::studio`]. That and all other work of the processor runs off the async threads, at
-//! most as many pieces of it at once as there are cores, and within one limit of memory.
+//! Pixels are worked on in [`crate::studio`]. How much of that may be under way at once is for [`crate::capacity`] to say.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,11 +13,12 @@ use shared::key;
 use shared::message::WorkItem;
 use shared::recipe::Recipe;
 use shared::results;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use crate::capacity::{Capacity, Permit, reduced};
 use crate::classify::Classifier;
 use crate::config::Recipes;
-use crate::image::{self, Cost, Header};
+use crate::image::{Cost, Header, ImageError};
 use crate::studio::{Holder, Print, Studios, Taken};
 
 /// User metadata of an object that names its recipe: the header `x-amz-meta-recipe`.
@@ -49,37 +49,19 @@ pub(crate) struct Pipeline {
     pub(crate) recipes: Recipes,
     pub(crate) max_upload_bytes: u64,
     pub(crate) max_pixels: u64,
-    /// One permit a core.
-    pub(crate) cores: Arc<Semaphore>,
-    /// One permit a job under way: bounds how many files are in memory, before anybody knows what they will take.
-    pub(crate) slots: Arc<Semaphore>,
-    /// One permit a MiB of memory that photos at work may take together.
-    pub(crate) memory: Arc<Semaphore>,
-    /// One permit for all photos that take more than half of that. Two of them do not fit at once, and while one waits for
-    /// its turn here, it stands in nobody's way.
-    pub(crate) large: Arc<Semaphore>,
+    pub(crate) capacity: Capacity,
 }
 
 impl Pipeline {
-    /// Leave to start a job, which [`Self::run`] takes. Comes as soon as there are fewer of them under way.
-    pub(crate) async fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        acquire(&self.slots, 1).await
-    }
-
     /// Takes a job's photo all the way, and stores everything but the job's row.
-    pub(crate) async fn run(
-        &self,
-        job: &Job,
-        item: &WorkItem,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Result<Completed, Interruption> {
+    pub(crate) async fn run(&self, job: &Job, item: &WorkItem, slot: Permit) -> Result<Completed, Interruption> {
         let started = Instant::now();
         let (surveyed, e_tag, _permits) = self.admit(job, item, slot).await?;
         let fetched = Instant::now();
 
         let size = surveyed.file.len() as u64;
         let format = surveyed.header.format;
-        let memory = self.memory(&surveyed).await;
+        let memory = self.capacity.memory(surveyed.cost.total).await;
         let (sender, crop) = oneshot::channel();
         let classify = async {
             match crop.await {
@@ -133,8 +115,8 @@ impl Pipeline {
     /// Says what a photo shows, and keeps nothing of it.
     pub(crate) async fn classify(&self, bytes: Vec<u8>) -> Result<Classification, Failure> {
         let surveyed = self.survey(bytes, None).await?;
-        let _turn = if surveyed.is_large() { acquire(&self.large, 1).await } else { None };
-        let _memory = self.memory(&surveyed).await;
+        let _turn = if Capacity::is_large(surveyed.cost.total) { self.capacity.turn().await } else { None };
+        let _memory = self.capacity.memory(surveyed.cost.total).await;
         let (sender, crop) = oneshot::channel();
         self.develop(surveyed, sender).await?;
         let taken = crop.await.map_err(Failure::permanent)?;
@@ -146,20 +128,20 @@ impl Pipeline {
         &self,
         job: &Job,
         item: &WorkItem,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Result<(Surveyed, String, [Option<OwnedSemaphorePermit>; 2]), Interruption> {
+        slot: Permit,
+    ) -> Result<(Surveyed, String, [Permit; 2]), Interruption> {
         let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
-        if !surveyed.is_large() {
+        if !Capacity::is_large(surveyed.cost.total) {
             return Ok((surveyed, e_tag, [slot, None]));
         }
-        if let Ok(turn) = Arc::clone(&self.large).try_acquire_owned() {
+        if let Some(turn) = self.capacity.turn_now() {
             return Ok((surveyed, e_tag, [slot, Some(turn)]));
         }
         // The others' turns may take long, and many may wait. So its file goes, its slot is for somebody else, and when
         // its turn comes it is fetched again.
         drop((surveyed, slot));
-        let turn = acquire(&self.large, 1).await;
-        let slot = self.slot().await;
+        let turn = self.capacity.turn().await;
+        let slot = self.capacity.slot().await;
         let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
         Ok((surveyed, e_tag, [slot, turn]))
     }
@@ -177,7 +159,7 @@ impl Pipeline {
         let object = job.object.as_ref();
         let size = object.and_then(|object| object.size).or(item.size);
         match size {
-            Some(0) => return Err(Failure::from(image::ImageError::Empty).into()),
+            Some(0) => return Err(Failure::from(ImageError::Empty).into()),
             Some(size) if size > self.max_upload_bytes => return Err(self.too_large(size).into()),
             _ => {}
         }
@@ -221,18 +203,13 @@ impl Pipeline {
     /// Reads the header, and refuses what would take too much.
     async fn survey(&self, file: Vec<u8>, recipe: Option<Recipe>) -> Result<Surveyed, Failure> {
         let max_pixels = self.max_pixels;
-        self.compute(move || {
-            let header = Header::read(&file, max_pixels)?;
-            let cost = header.cost(recipe.as_ref())?;
-            Ok(Surveyed { file, recipe, header, cost })
-        })
-        .await
-    }
-
-    /// Waits until there is enough memory for the photo beside the others.
-    async fn memory(&self, surveyed: &Surveyed) -> Option<OwnedSemaphorePermit> {
-        // No photo needs more than there is.
-        acquire(&self.memory, mebibytes(surveyed.cost.total)).await
+        self.capacity
+            .compute(move || {
+                let header = Header::read(&file, max_pixels)?;
+                let cost = header.cost(recipe.as_ref())?;
+                Ok(Surveyed { file, recipe, header, cost })
+            })
+            .await
     }
 
     /// Has the photo decoded, which `sender` hears of, and rendered. Dropped, it ends the studio that is at it.
@@ -241,23 +218,26 @@ impl Pipeline {
         let holder = Holder::default();
         let leash = holder.leash();
         let Surveyed { file, recipe, cost, .. } = surveyed;
-        self.compute(move || {
-            let taken = |taken| {
-                // OK to ignore: nobody waits for the photo any more.
-                let _ = sender.send(taken);
-            };
-            studios.develop(file, recipe, &cost, &leash, taken)
-        })
-        .await
+        self.capacity
+            .compute(move || {
+                let taken = |taken| {
+                    // OK to ignore: nobody waits for the photo any more.
+                    let _ = sender.send(taken);
+                };
+                studios.develop(file, recipe, &cost, &leash, taken)
+            })
+            .await
     }
 
     async fn infer(&self, taken: Taken) -> Result<(Taken, Classification), Failure> {
         let classifier = Arc::clone(&self.classifier);
-        self.compute(move || {
-            let classification = classifier.answer(classifier.prepare(&taken.cropped)).map_err(Failure::permanent)?;
-            Ok((taken, classification))
-        })
-        .await
+        self.capacity
+            .compute(move || {
+                let classification =
+                    classifier.answer(classifier.prepare(&taken.cropped)).map_err(Failure::permanent)?;
+                Ok((taken, classification))
+            })
+            .await
     }
 
     /// Stores a derivative. The same photo and recipe give the same bytes under the same key, so doing it twice does
@@ -278,19 +258,6 @@ impl Pipeline {
         self.processed.put_derivative(&derivative.key, content_type, fence, print.bytes).await?;
         Ok(derivative)
     }
-
-    /// Runs CPU work on a thread of its own, as soon as a core is free. A panic in it is our failure, not our end.
-    async fn compute<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let core = acquire(&self.cores, 1).await;
-        let work = move || {
-            let _core = core;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.map_err(Failure::permanent)?
-    }
 }
 
 fn source_missing(message: &str) -> Failure {
@@ -303,27 +270,4 @@ struct Surveyed {
     recipe: Option<Recipe>,
     header: Header,
     cost: Cost,
-}
-
-impl Surveyed {
-    /// Whether two like this do not fit into memory at once.
-    fn is_large(&self) -> bool {
-        mebibytes(self.cost.total) > image::MEMORY_MIB / 2
-    }
-}
-
-/// Waits for permits.
-async fn acquire(semaphore: &Arc<Semaphore>, count: u32) -> Option<OwnedSemaphorePermit> {
-    // OK to ignore: none of the semaphores is ever closed.
-    Arc::clone(semaphore).acquire_many_owned(count).await.ok()
-}
-
-/// Permits for so many bytes.
-fn mebibytes(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
-}
-
-/// What is left of a permit when all but so many bytes are given back.
-fn reduced(permit: Option<OwnedSemaphorePermit>, bytes: u64) -> Option<OwnedSemaphorePermit> {
-    permit?.split(mebibytes(bytes) as usize)
 }

@@ -56,7 +56,7 @@ impl Processor {
         receive_count: u32,
         deadline: Timestamp,
     ) -> Outcome {
-        let slot = self.pipeline.slot().await;
+        let slot = self.pipeline.capacity.slot().await;
         let owner = self.ambient.uuid().to_string();
         let now = self.ambient.now();
         // Of what is left, some is for writing down what came of the job: an invocation that is cut off gives its whole
