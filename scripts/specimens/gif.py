@@ -68,6 +68,11 @@ def zero_size():
     return screen(0, 0) + frame(0, 0, zeros(1)) + END
 
 
+@specimen("flat-screen.gif", "a frame on a screen without height", CORRUPT)
+def flat_screen():
+    return screen(304, 0) + frame(64, 64, zeros(4096)) + END
+
+
 @specimen("65535-square.gif", "a screen of 65,535²", TOO_LARGE)
 def huge_screen():
     return screen(65_535, 65_535) + frame(1, 1, zeros(1)) + END

@@ -260,6 +260,16 @@ def no_palette():
     return flat(64, 64, 8, PALETTE)
 
 
+@specimen("odd-palette.png", "a palette that ends within a colour", CORRUPT)
+def odd_palette():
+    return flat(64, 64, color=PALETTE, before=chunk(b"PLTE", bytes(13)))
+
+
+@specimen("long-palette.png", "a palette of 257 colours", CORRUPT)
+def long_palette():
+    return flat(64, 64, color=PALETTE, before=chunk(b"PLTE", bytes(257 * 3)))
+
+
 @specimen("short-palette.png", "pixels beyond the palette's end", COMPLETED, CORRUPT, size=(64, 64))
 def short_palette():
     pixels = chunk(b"IDAT", zlib.compress((b"\0" + b"\xff" * 64) * 64))

@@ -21,8 +21,9 @@ const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
 /// Reads the header and walks to the first frame.
 pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     let Survey { screen, frame, transparent } = walk(bytes).ok_or_else(|| corrupt("the header is cut short"))?;
-    // The screen, and the first frame where that is larger.
-    let (width, height) = (screen.0.max(frame.0), screen.1.max(frame.1));
+    // The screen, and the first frame where that is larger. Whatever the frame, nothing shows on a screen without sides.
+    let shows = screen.0 > 0 && screen.1 > 0;
+    let (width, height) = if shows { (screen.0.max(frame.0), screen.1.max(frame.1)) } else { screen };
     let full = frame == screen && !transparent;
     let pixels = u64::from(width) * u64::from(height);
     let channels = if full { 3 } else { 4 };

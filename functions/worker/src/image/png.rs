@@ -17,7 +17,7 @@ const OVERHEAD: u64 = 2 << 20;
 /// Bytes that a byte inflates to at most.
 const INFLATION: u64 = 1032;
 
-/// Reads the header, and the chunks before the pixels for transparency.
+/// Reads the header, and the chunks before the pixels for palette and transparency.
 pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     let cut_short = || ImageError::corrupt(Format::Png, "the header is cut short");
     // The first chunk is always `IHDR`.
@@ -30,7 +30,7 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
         6 => 4,
         _ => 1,
     };
-    let alpha = matches!(color, 4 | 6) || has_transparency(bytes);
+    let alpha = chunks_have_transparency(bytes, color == 3)? || matches!(color, 4 | 6);
     let channels = if alpha { 4 } else { 3 };
     let pixels = u64::from(width) * u64::from(height);
     let row = (u64::from(width) * samples * u64::from(depth)).div_ceil(8);
@@ -39,20 +39,25 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     Ok(Claim { width, height, channels, decoding, least: row.saturating_mul(height.into()) / INFLATION })
 }
 
-/// Whether one of the chunks before the pixels makes colours transparent.
-fn has_transparency(bytes: &[u8]) -> bool {
+/// Whether one of the chunks before the pixels makes colours transparent. Refuses a palette that is none, if the
+/// pixels are `indexed`: the decoder takes on trust that it holds whole colours, and no more of them than there are indexes.
+fn chunks_have_transparency(bytes: &[u8], indexed: bool) -> Result<bool, ImageError> {
+    let mut transparent = false;
     let mut rest = bytes.get(8..).unwrap_or_default();
     while let Some(([length @ .., k0, k1, k2, k3], body)) = rest.split_first_chunk::<8>() {
+        let length = length.first_chunk().map_or(0, |length| u32::from_be_bytes(*length)) as usize;
         match &[*k0, *k1, *k2, *k3] {
-            b"tRNS" => return true,
-            b"IDAT" => return false,
+            b"tRNS" => transparent = true,
+            b"PLTE" if indexed && (!length.is_multiple_of(3) || length > 256 * 3) => {
+                return Err(ImageError::corrupt(Format::Png, "the palette is no list of at most 256 colours"));
+            }
+            b"IDAT" => break,
             _ => {}
         }
-        let length = length.first_chunk().map_or(0, |length| u32::from_be_bytes(*length)) as usize;
         // Four more for the checksum.
         rest = body.get(length + 4..).unwrap_or_default();
     }
-    false
+    Ok(transparent)
 }
 
 /// Decodes the default image; of an animation that is its first frame, or the still that stands in for it.

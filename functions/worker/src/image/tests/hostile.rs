@@ -93,6 +93,28 @@ fn limits_are_the_callers() {
     assert!(error.message().contains("48 × 32"), "{}", error.message());
 }
 
+#[test]
+fn a_png_palette_holds_whole_colours_and_at_most_256() {
+    let png = fixture("palette-alpha.png");
+    let at = png.windows(4).position(|kind| kind == b"PLTE").unwrap();
+    let length = u32::from_be_bytes(*png[..at].last_chunk().unwrap()) as usize;
+    for (size, expected) in [(length, "decoded"), (length + 1, "CORRUPT_IMAGE"), (257 * 3, "CORRUPT_IMAGE")] {
+        let mut palette = png[at + 4..at + 4 + length].to_vec();
+        palette.resize(size, 0);
+        let chunk = [&(size as u32).to_be_bytes()[..], b"PLTE", &palette].concat();
+        let checksum = crc32(&chunk[4..]).to_be_bytes();
+        let bytes = [&png[..at - 4], &chunk, &checksum, &png[at + 8 + length..]].concat();
+        assert_eq!(code(&bytes), expected, "{size} bytes");
+    }
+}
+
+/// As PNG's appendix has it: <https://www.w3.org/TR/png-3/#D-CRCAppendix>.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+    })
+}
+
 fn some_fixture() -> impl Strategy<Value = Vec<u8>> {
     proptest::sample::select(fixtures()).prop_map(|(_, bytes)| bytes)
 }
@@ -132,6 +154,15 @@ fn a_webp_frame_larger_than_its_canvas_is_refused_by_its_own_size() {
     let frame = [0, 0, 0, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F];
     let bytes = [&b"RIFF\x2C\0\0\0WEBPVP8X\x0A\0\0\0"[..], &canvas, b"VP8 \x0A\0\0\0", &frame].concat();
     assert_eq!(code(&bytes), "IMAGE_TOO_LARGE");
+}
+
+#[test]
+fn a_gif_screen_without_width_or_height_is_corrupt() {
+    for side in [6, 8] {
+        let mut file = fixture("plain.gif");
+        file[side..side + 2].fill(0);
+        assert_eq!(code(&file), "CORRUPT_IMAGE");
+    }
 }
 
 #[test]
