@@ -105,9 +105,9 @@ impl Vars {
         std::time::Duration::from_secs(self.number_or(name, default, 1, MAX_URL_TTL_SECONDS))
     }
 
-    /// Largest upload in bytes. `MAX_UPLOAD_BYTES`, 1 to 5 GiB (what one PUT can carry).
+    /// Largest upload in bytes. `MAX_UPLOAD_BYTES`, 1 to 128 MiB: the worker holds whole files in memory.
     pub fn max_upload_bytes(&mut self) -> u64 {
-        self.number_or("MAX_UPLOAD_BYTES", DEFAULT_MAX_UPLOAD_BYTES, 1, 5 * 1024 * 1024 * 1024)
+        self.number_or("MAX_UPLOAD_BYTES", DEFAULT_MAX_UPLOAD_BYTES, 1, 128 * 1024 * 1024)
     }
 
     /// How long a job's row lives. `JOB_TTL_DAYS`, 1 to 3650, default 30.

@@ -66,7 +66,7 @@ impl DeadLetters {
     async fn judge(&self, letter: &DeadLetter, now: Timestamp) -> Result<Verdict, Failure> {
         let Some(item) = &letter.item else { return Ok(Verdict::Stays) };
         let exhaust = |job: &mut Job| {
-            if item.is_about(job) { job.exhaust(letter.work_id.as_deref(), now) } else { Transition::Unchanged }
+            if item.is_about(job) { job.exhaust(&letter.delivery, now) } else { Transition::Unchanged }
         };
         let Some(job) = self.jobs.get(item.job_id, now).await? else { return Ok(Verdict::Stays) };
         let seen = job.revision;

@@ -93,7 +93,7 @@ impl Dispatch {
     pub(crate) async fn queue(&self, jobs: Vec<Job>, now: Timestamp) -> Result<usize, Failure> {
         let items: Vec<(WorkItem, String)> =
             jobs.iter().map(|job| (WorkItem::of(job), self.ambient.uuid().to_string())).collect();
-        let outcomes = self.queue.send(&items).await;
+        let outcomes = self.queue.send(&items, Duration::ZERO).await;
         let sent = jobs.into_iter().zip(items).zip(outcomes);
         let noted = stream::iter(sent).map(async |((job, (_, work_id)), outcome)| {
             outcome?;
@@ -113,7 +113,10 @@ impl Dispatch {
 fn distinct(arrivals: Vec<Arrival>) -> Vec<Arrival> {
     let mut seen = HashSet::new();
     let is_first = |arrival: &Arrival| seen.insert((arrival.key.clone(), arrival.version.version().to_owned()));
-    arrivals.into_iter().rev().filter(is_first).collect()
+    let mut arrivals: Vec<Arrival> = arrivals.into_iter().rev().filter(is_first).collect();
+    // In the order of the event again: where no sequencer says which version is newer, the later news is.
+    arrivals.reverse();
+    arrivals
 }
 
 #[cfg(test)]
@@ -135,6 +138,6 @@ mod tests {
         };
         let mut arrivals: Vec<Arrival> = (0..100).map(|n| arrival("x", "1", n)).collect();
         arrivals.extend([arrival("x", "2", 100), arrival("y", "1", 0)]);
-        assert_eq!(distinct(arrivals), [arrival("y", "1", 0), arrival("x", "2", 100), arrival("x", "1", 99)]);
+        assert_eq!(distinct(arrivals), [arrival("x", "1", 99), arrival("x", "2", 100), arrival("y", "1", 0)]);
     }
 }

@@ -140,6 +140,12 @@ fn arrival_of_record(record: &Value) -> Option<Arrival> {
         size: object.size,
         sequencer: object.sequencer,
     };
+    if version.version().is_empty() {
+        tracing::error!(
+            "a record that does not say which version of its object it is about: ignored, the sweep finds it"
+        );
+        return None;
+    }
     Some(Arrival { bucket: bucket.name, key, version })
 }
 

@@ -61,7 +61,11 @@ impl Sweep {
             for arrival in &lost {
                 tracing::warn!(s3.key = arrival.key, "an object without a job: dispatched");
             }
-            found += self.dispatch.dispatch(lost, now).await?;
+            match self.dispatch.dispatch(lost, now).await {
+                Ok(count) => found += count,
+                // Nor must one that cannot be dispatched.
+                Err(error) => tracing::warn!(%error, "objects could not be dispatched: left for the next sweep"),
+            }
             jobs.set_bookmark(BOOKMARK, position.as_deref()).await?;
             if position.is_none() || Instant::now() >= deadline {
                 return Ok(found);

@@ -9,8 +9,6 @@ use std::process::Command;
 
 use shared::config::Vars;
 
-use crate::studio::this_program;
-
 /// Variable that says how many arenas there are.
 pub(crate) const ARENAS: &str = "MALLOC_ARENA_MAX";
 
@@ -23,7 +21,8 @@ pub fn restart_with_few_arenas(vars: &Vars) {
         return;
     }
     let mut arguments = std::env::args_os();
-    if let (Ok(program), Some(name)) = (this_program(), arguments.next()) {
+    // Under the name that it is known by to who looks for it: Linux would call `/proc/self/exe` just that.
+    if let (Ok(program), Some(name)) = (std::env::current_exe(), arguments.next()) {
         // OK to ignore, and to go on as this process: it needs more memory, and works as well.
         let _ = Command::new(program).arg0(name).args(arguments).env(ARENAS, "2").exec();
     }

@@ -1,6 +1,7 @@
 //! How much may be under way at once: files, memory, and work for the processor. Whoever has to wait, waits here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::error::Failure;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -9,6 +10,13 @@ use crate::image::MEMORY_MIB;
 
 /// Leave to go on, until it is dropped. None would mean that a semaphore was closed, which none ever is.
 pub(crate) type Permit = Option<OwnedSemaphorePermit>;
+
+/// Leave to work on a large photo, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "held, not looked at")] [OwnedSemaphorePermit; 2]);
+
+/// How long a large photo waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What the worker has to give to photos.
 #[derive(Debug)]
@@ -19,6 +27,8 @@ pub(crate) struct Capacity {
     memory: Arc<Semaphore>,
     /// One permit for all photos that take more than half of that.
     large: Arc<Semaphore>,
+    /// One permit for the large photo at work, and one for the next.
+    line: Arc<Semaphore>,
     /// One permit a core.
     cores: Arc<Semaphore>,
 }
@@ -31,6 +41,7 @@ impl Capacity {
             slots: Arc::new(Semaphore::new(cores + 1)),
             memory: Arc::new(Semaphore::new(MEMORY_MIB as usize)),
             large: Arc::new(Semaphore::new(1)),
+            line: Arc::new(Semaphore::new(2)),
             cores: Arc::new(Semaphore::new(cores)),
         }
     }
@@ -51,14 +62,17 @@ impl Capacity {
         mebibytes(bytes) > MEMORY_MIB / 2
     }
 
-    /// Waits for a large photo's turn.
-    pub(crate) async fn turn(&self) -> Permit {
-        acquire(&self.large, 1).await
+    /// A large photo's turn, if it has come already.
+    pub(crate) fn turn_now(&self) -> Option<Turn> {
+        Some(Turn([self.line.clone().try_acquire_owned().ok()?, self.large.clone().try_acquire_owned().ok()?]))
     }
 
-    /// A large photo's turn, if it has come already.
-    pub(crate) fn turn_now(&self) -> Permit {
-        Arc::clone(&self.large).try_acquire_owned().ok()
+    /// Waits for a large photo's turn; `None` if another waits already, or if it takes too long. One in line keeps those
+    /// turns coming; more would only use up the time that they have.
+    pub(crate) async fn turn(&self) -> Option<Turn> {
+        let place = self.line.clone().try_acquire_owned().ok()?;
+        let turn = tokio::time::timeout(LONGEST_WAIT, acquire(&self.large, 1)).await.ok()??;
+        Some(Turn([place, turn]))
     }
 
     /// Runs CPU work on a thread of its own, as soon as a core is free. A panic in it is our failure, not our end.
@@ -104,13 +118,14 @@ mod tests {
         let at_work = (capacity.turn_now(), capacity.memory(large).await);
         let (mut next_turn, mut next_small) = (Box::pin(capacity.turn()), Box::pin(capacity.memory(small)));
         assert!(capacity.turn_now().is_none() && (&mut next_turn).now_or_never().is_none());
+        assert!(capacity.turn().now_or_never().flatten().is_none(), "one waits already");
         assert!((&mut next_small).now_or_never().is_none(), "there is no memory");
         drop(at_work);
-        let turn = next_turn.await;
+        let turn = next_turn.await.expect("its turn");
         let next_large = Box::pin(capacity.memory(large));
         let small = next_small.now_or_never().expect("it has waited for longer");
-        assert!(turn.is_some() && next_large.now_or_never().is_none());
-        drop(small);
+        assert!(next_large.now_or_never().is_none());
+        drop((turn, small));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use shared::recipe::Recipe;
 use shared::results;
 use tokio::sync::oneshot;
 
-use crate::capacity::{Capacity, Permit, reduced};
+use crate::capacity::{Capacity, Permit, Turn, reduced};
 use crate::classify::Classifier;
 use crate::config::Recipes;
 use crate::image::{Cost, Header, ImageError};
@@ -31,7 +31,14 @@ pub(crate) enum Interruption {
     Failed(Failure),
     /// The slot's object was replaced by this version, of which no event has told yet.
     Replaced(ObjectVersion),
+    /// Other large photos come first.
+    Busy,
 }
+
+/// There is a large photo at work, and another one waits.
+#[derive(Debug, thiserror::Error)]
+#[error("too many large photos at once")]
+struct Busy;
 
 impl From<Failure> for Interruption {
     fn from(failure: Failure) -> Self {
@@ -115,7 +122,11 @@ impl Pipeline {
     /// Says what a photo shows, and keeps nothing of it.
     pub(crate) async fn classify(&self, bytes: Vec<u8>) -> Result<Classification, Failure> {
         let surveyed = self.survey(bytes, None).await?;
-        let _turn = if Capacity::is_large(surveyed.cost.total) { self.capacity.turn().await } else { None };
+        let _turn = if Capacity::is_large(surveyed.cost.total) {
+            Some(self.capacity.turn().await.ok_or_else(|| Failure::transient("other photos come first", Busy))?)
+        } else {
+            None
+        };
         let _memory = self.capacity.memory(surveyed.cost.total).await;
         let (sender, crop) = oneshot::channel();
         self.develop(surveyed, sender).await?;
@@ -129,21 +140,20 @@ impl Pipeline {
         job: &Job,
         item: &WorkItem,
         slot: Permit,
-    ) -> Result<(Surveyed, String, [Permit; 2]), Interruption> {
+    ) -> Result<(Surveyed, String, (Permit, Option<Turn>)), Interruption> {
         let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
         if !Capacity::is_large(surveyed.cost.total) {
-            return Ok((surveyed, e_tag, [slot, None]));
+            return Ok((surveyed, e_tag, (slot, None)));
         }
         if let Some(turn) = self.capacity.turn_now() {
-            return Ok((surveyed, e_tag, [slot, Some(turn)]));
+            return Ok((surveyed, e_tag, (slot, Some(turn))));
         }
-        // The others' turns may take long, and many may wait. So its file goes, its slot is for somebody else, and when
-        // its turn comes it is fetched again.
+        // While it waits its slot is for somebody else, and there is no file in memory that nobody works on.
         drop((surveyed, slot));
-        let turn = self.capacity.turn().await;
+        let turn = self.capacity.turn().await.ok_or(Interruption::Busy)?;
         let slot = self.capacity.slot().await;
         let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
-        Ok((surveyed, e_tag, [slot, turn]))
+        Ok((surveyed, e_tag, (slot, Some(turn))))
     }
 
     /// The job's photo, and what is to be made of it.

@@ -22,6 +22,9 @@ const CONCLUDING: Duration = Duration::from_secs(3);
 /// Least time to start a job with; less would only cost it an attempt.
 const LEAST_TIME: Duration = Duration::from_secs(5);
 
+/// How long a large photo stays away whose turn has not come.
+const BUSY_PAUSE: Duration = Duration::from_secs(10);
+
 /// What a message's handling came to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -126,6 +129,10 @@ impl Processor {
                 let written = self.jobs.update_from(job, now, |job| job.arrive(version.clone(), now)).await;
                 return self.finish(written, lease, receive_count, now).await;
             }
+            Err(Interruption::Busy) => {
+                tracing::info!(job.id = %id, attempt, duration_ms, "other large photos come first: job queued anew");
+                return self.queue_anew(job, lease, BUSY_PAUSE, receive_count, now).await;
+            }
             Err(Interruption::Failed(failure)) => failure,
         };
         let (code, message) = match &failure {
@@ -147,10 +154,11 @@ impl Processor {
             }
         };
         let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
+        let has_ended = written.as_ref().is_ok_and(|job| job.is_final() && job.attempts == lease.attempt);
         let outcome = self.finish(written, lease, receive_count, now).await;
         match failure {
             // Given back on its last receive, the message goes to the dead-letter queue, as evidence.
-            Failure::Transient { .. } => Outcome::Retry { after: Duration::ZERO },
+            Failure::Transient { .. } if has_ended => Outcome::Retry { after: Duration::ZERO },
             _ => outcome,
         }
     }
@@ -173,13 +181,7 @@ impl Processor {
         let id = job.job_id;
         if job.is_held_by(lease) {
             tracing::info!(job.id = %id, attempt = lease.attempt, "a newer version of the photo came: job queued anew");
-            return match self.queue_anew(job, lease, now).await {
-                Ok(()) => Outcome::Done,
-                Err(error) => {
-                    tracing::warn!(job.id = %id, %error, "the job could not be queued anew: message put back");
-                    Outcome::Retry { after: Duration::ZERO }
-                }
-            };
+            return self.queue_anew(job, lease, Duration::ZERO, receive_count, now).await;
         }
         // Reconcile announces those that it timed out, once it has laid down the evidence to redrive them by.
         let is_timed_out = matches!(job.state, State::Failed { error_code: Code::TimedOut, .. });
@@ -194,12 +196,31 @@ impl Processor {
         Outcome::Done
     }
 
-    /// Ends the lease early and sends a new work item: however often the one in hand was received, a newer version of the
-    /// photo has all its receives before it.
-    async fn queue_anew(&self, job: Job, lease: &Lease, now: Timestamp) -> Result<(), Failure> {
-        let job = self.jobs.update_from(job, now, |job| job.release(lease, Duration::ZERO, now)).await?;
+    /// Ends the lease early and sends a new work item in the message's place. However often that was received, the new one
+    /// has all its receives before it.
+    async fn queue_anew(
+        &self,
+        job: Job,
+        lease: &Lease,
+        delay: Duration,
+        receive_count: u32,
+        now: Timestamp,
+    ) -> Outcome {
+        let id = job.job_id;
+        match self.try_queue_anew(job, lease, delay, now).await {
+            Ok(()) => Outcome::Done,
+            Err(error) => {
+                tracing::warn!(job.id = %id, %error, "the job could not be queued anew: message put back");
+                Outcome::Retry { after: retry_pause(receive_count) }
+            }
+        }
+    }
+
+    async fn try_queue_anew(&self, job: Job, lease: &Lease, delay: Duration, now: Timestamp) -> Result<(), Failure> {
+        // Sent before the lease is over, it would find the job taken.
+        let job = self.jobs.update_from(job, now, |job| job.begin_again(lease, delay, now)).await?;
         let work = (WorkItem::of(&job), self.ambient.uuid().to_string());
-        for sent in self.queue.send(std::slice::from_ref(&work)).await {
+        for sent in self.queue.send(std::slice::from_ref(&work), delay).await {
             sent?;
         }
         self.jobs.update_from(job, now, |job| job.queued(&work.1, now)).await?;

@@ -4,7 +4,6 @@ use aws_lambda_events::sqs::SqsMessage;
 use shared::job::Delivery;
 use shared::message::{WORK_ID_ATTRIBUTE, WorkItem};
 use shared::object::Object;
-use shared::time::Timestamp;
 
 /// A message as it was received.
 #[derive(Debug)]
@@ -27,12 +26,11 @@ impl From<SqsMessage> for Received {
         let receive_count =
             record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
         let work_id = record.message_attributes.get(WORK_ID_ATTRIBUTE);
-        let sent_at: Option<i64> = record.attributes.get("SentTimestamp").and_then(|sent_at| sent_at.parse().ok());
-        let delivery = Delivery {
-            work_id: work_id.and_then(|attribute| attribute.string_value.clone()),
-            // Without its time a message redrives nothing.
-            sent_at: Timestamp::from_micros(sent_at.unwrap_or_default().saturating_mul(1000)),
-        };
+        let sent_at = record.attributes.get("SentTimestamp");
+        let delivery = Delivery::of_message(
+            work_id.and_then(|attribute| attribute.string_value.as_deref()),
+            sent_at.map(String::as_str),
+        );
         Self {
             message_id: record.message_id.unwrap_or_default(),
             receipt_handle: record.receipt_handle.unwrap_or_default(),

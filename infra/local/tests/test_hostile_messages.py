@@ -129,8 +129,10 @@ def unreadable(darkroom, key):
     ((file,),) = darkroom.execute("s3", "SELECT file FROM object WHERE key = ?", key)
     (path,) = Path(darkroom.data_dir).glob(f"objects/*/{file}")
     path.rename(path.with_suffix(".away"))
-    yield
-    path.with_suffix(".away").rename(path)
+    try:
+        yield
+    finally:
+        path.with_suffix(".away").rename(path)
 
 
 @pytest.mark.parametrize("received, on_arrival", [(4, 0), (5, 1), (9, 5)])

@@ -27,7 +27,7 @@ NEEDS = {
 # Values that are refused, and who reads the setting.
 WORKER, UPLOAD, STATUS, DISPATCHER = "worker", "request-upload", "job-status", "dispatcher"
 BAD_VALUES = [
-    ("MAX_UPLOAD_BYTES", ["0", "-1", "ten", "1.5", "5368709121", "99999999999999999999"], [WORKER, UPLOAD]),
+    ("MAX_UPLOAD_BYTES", ["0", "-1", "ten", "1.5", "134217729", "99999999999999999999"], [WORKER, UPLOAD]),
     ("MAX_PIXELS", ["0", "-1", "many", "1000000001"], [WORKER]),
     ("UPLOAD_URL_TTL_SECONDS", ["0", "604801", "1h"], [UPLOAD]),
     ("DOWNLOAD_URL_TTL_SECONDS", ["0", "604801", " 60"], [STATUS]),

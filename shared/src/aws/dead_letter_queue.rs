@@ -1,12 +1,16 @@
 //! The dead-letter queue: messages that were received as often as may be, kept as evidence until somebody redrives them.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, QueueAttributeName};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
 
 use super::failure;
 use super::work_queue::attributes;
 use crate::error::Failure;
+use crate::job::Delivery;
 use crate::message::{self, WORK_ID_ATTRIBUTE, WorkItem};
+use crate::object::Object;
 
 /// How long messages stay hidden while they are looked at, in seconds; afterwards they are shown again at once.
 const LOOK_SECONDS: i32 = 30;
@@ -28,8 +32,8 @@ pub struct DeadLetterQueue {
 pub struct DeadLetter {
     /// What it asked for; `None` if it is no work item.
     pub item: Option<WorkItem>,
-    /// The id of its work item.
-    pub work_id: Option<String>,
+    /// What else it tells of itself.
+    pub delivery: Delivery,
     receipt_handle: String,
 }
 
@@ -44,6 +48,7 @@ impl DeadLetterQueue {
             .visibility_timeout(LOOK_SECONDS)
             .wait_time_seconds(0)
             .message_attribute_names(WORK_ID_ATTRIBUTE)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
             .map_err(failure)?;
@@ -111,9 +116,12 @@ impl DeadLetterQueue {
 impl DeadLetter {
     fn of(message: Message) -> Self {
         let attribute = message.message_attributes.as_ref().and_then(|attributes| attributes.get(WORK_ID_ATTRIBUTE));
+        let work_id = attribute.and_then(|attribute| attribute.string_value());
+        let attributes = message.attributes.as_ref();
+        let sent_at = attributes.and_then(|attributes| attributes.get(&MessageSystemAttributeName::SentTimestamp));
         Self {
-            item: message.body.as_deref().and_then(|body| serde_json::from_str(body).ok()),
-            work_id: attribute.and_then(|attribute| attribute.string_value.clone()),
+            item: message.body.as_deref().and_then(|body| serde_json::from_str(body).ok()).map(|Object(item)| item),
+            delivery: Delivery::of_message(work_id, sent_at.map(String::as_str)),
             receipt_handle: message.receipt_handle.unwrap_or_default(),
         }
     }

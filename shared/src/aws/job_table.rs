@@ -35,6 +35,8 @@ enum RowError {
     Format(#[source] serde_dynamo::Error),
     #[error("job {0} kept changing under {MAX_CONFLICTS} tries to move it")]
     Contended(JobId),
+    #[error("job {0} is gone: its time to live has passed")]
+    Gone(JobId),
 }
 
 impl JobTable {
@@ -122,8 +124,8 @@ impl JobTable {
             }
             match self.get(job.job_id, now).await? {
                 Some(current) => job = current,
-                // Its time to live passed just now; what the caller holds is as good as any.
-                None => return Ok(job),
+                // Its time to live passed just now: nothing of what the caller holds is so any more.
+                None => return Err(Failure::transient("the job is gone", RowError::Gone(job.job_id))),
             }
         }
         Err(Failure::transient("the job kept changing", RowError::Contended(job.job_id)))

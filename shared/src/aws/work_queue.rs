@@ -1,6 +1,7 @@
 //! The queue between dispatcher and worker. What is received too often leaves it for [`super::DeadLetterQueue`].
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
@@ -12,6 +13,9 @@ use crate::message::{self, JOB_ID_ATTRIBUTE, WORK_ID_ATTRIBUTE, WorkItem};
 
 /// Most messages in one request: an SQS limit.
 const MAX_BATCH: usize = 10;
+
+/// Longest delay of a message, in seconds: an SQS limit.
+const MAX_DELAY: u64 = 15 * 60;
 
 /// Longest visibility timeout, in seconds: twelve hours, an SQS limit.
 const MAX_VISIBILITY: u64 = 12 * 60 * 60;
@@ -37,21 +41,22 @@ impl WorkQueue {
         Self { client: Client::new(sdk), url: url.to_owned() }
     }
 
-    /// Sends every item with its work id, ten to a request, and answers for each one whether it is in the queue.
+    /// Sends every item with its work id, ten to a request, and answers for each one whether it is in the queue. Nobody
+    /// receives them before `delay` is over, at most a quarter of an hour.
     ///
     /// A request that failed may have been carried out all the same, so an item may be queued twice.
-    pub async fn send(&self, items: &[(WorkItem, String)]) -> Vec<Result<(), Failure>> {
+    pub async fn send(&self, items: &[(WorkItem, String)], delay: Duration) -> Vec<Result<(), Failure>> {
         let mut outcomes = Vec::with_capacity(items.len());
         for batch in items.chunks(MAX_BATCH) {
-            outcomes.extend(self.send_batch(batch).await);
+            outcomes.extend(self.send_batch(batch, delay).await);
         }
         outcomes
     }
 
-    async fn send_batch(&self, batch: &[(WorkItem, String)]) -> Vec<Result<(), Failure>> {
+    async fn send_batch(&self, batch: &[(WorkItem, String)], delay: Duration) -> Vec<Result<(), Failure>> {
         let refuse_all = |error: &dyn Fn() -> Failure| batch.iter().map(|_| Err(error())).collect();
-        let entries: Result<Vec<_>, Failure> =
-            batch.iter().enumerate().map(|(index, (item, id))| entry(&index.to_string(), item, id)).collect();
+        let entries = batch.iter().enumerate().map(|(index, (item, id))| entry(&index.to_string(), item, id, delay));
+        let entries: Result<Vec<_>, Failure> = entries.collect();
         let entries = match entries {
             Ok(entries) => entries,
             Err(error) => {
@@ -120,9 +125,10 @@ impl WorkQueue {
     }
 }
 
-fn entry(id: &str, item: &WorkItem, work_id: &str) -> Result<SendMessageBatchRequestEntry, Failure> {
+fn entry(id: &str, item: &WorkItem, work_id: &str, delay: Duration) -> Result<SendMessageBatchRequestEntry, Failure> {
     SendMessageBatchRequestEntry::builder()
         .id(id)
+        .delay_seconds(delay.as_secs().min(MAX_DELAY) as i32)
         .message_body(message::to_json(item).map_err(Failure::permanent)?)
         .set_message_attributes(Some(attributes(item, work_id)?))
         .build()

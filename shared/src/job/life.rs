@@ -41,8 +41,8 @@ pub struct End {
     pub status: Status,
     /// Claims up to then.
     pub attempts: u32,
-    /// Claims up to the redrive before it.
-    pub attempts_before_redrive: u32,
+    /// Those of them that were made before the job was last redriven or begun again.
+    pub earlier_attempts: u32,
 }
 
 /// What a message about a job tells of itself.
@@ -52,6 +52,18 @@ pub struct Delivery {
     pub work_id: Option<String>,
     /// When it was put into the queue. A redrive puts it there anew.
     pub sent_at: Timestamp,
+}
+
+impl Delivery {
+    /// Of a message with this work id and this `SentTimestamp`, which SQS gives in milliseconds since 1970. Without the
+    /// latter a message counts as the oldest of all.
+    pub fn of_message(work_id: Option<&str>, sent_timestamp: Option<&str>) -> Self {
+        let sent_at: Option<i64> = sent_timestamp.and_then(|sent_at| sent_at.parse().ok());
+        Self {
+            work_id: work_id.map(str::to_owned),
+            sent_at: Timestamp::from_micros(sent_at.unwrap_or_default().saturating_mul(1000)),
+        }
+    }
 }
 
 impl Job {
@@ -86,7 +98,7 @@ impl Job {
             upload_expires_at: None,
             object: None,
             attempts: 0,
-            attempts_before_redrive: 0,
+            earlier_attempts: 0,
             redriven_at: None,
             work_id: None,
             due_at: None,
@@ -103,16 +115,21 @@ impl Job {
             return Transition::Unchanged;
         }
         match &mut self.object {
-            // A listing told of it before its event did, which knows the order.
+            // S3 told of it before its event did, which knows the order.
             Some(known) if known.version() == object.version() => {
-                if known.sequencer.is_some() || object.sequencer.is_none() {
+                if object.sequencer.is_none() || known.sequencer.is_some() && !object.is_newer_than(known) {
                     return Transition::Unchanged;
                 }
                 known.sequencer = object.sequencer;
                 return self.moved(now);
             }
             Some(known) if !object.is_newer_than(known) => return Transition::Unchanged,
-            _ => self.object = Some(object),
+            Some(known) => {
+                // Whatever its own place in the order is, it comes after the one that it replaces.
+                let sequencer = object.sequencer.or_else(|| known.sequencer.take());
+                *known = ObjectVersion { sequencer, ..object };
+            }
+            None => self.object = Some(object),
         }
         if self.state == State::Pending {
             self.due_at = Some(now);
@@ -148,8 +165,7 @@ impl Job {
             State::Processing { lease_owner, lease_until } => *lease_until <= now && lease_owner != owner,
             State::Completed(_) | State::Failed { .. } => false,
         };
-        let is_late_copy = self.redriven_at.is_some_and(|redriven_at| delivery.sent_at < redriven_at);
-        if !free || is_late_copy {
+        if !free || self.is_late_copy(delivery) {
             return Transition::Unchanged;
         }
         self.attempts += 1;
@@ -157,6 +173,11 @@ impl Job {
         self.state = State::Processing { lease_owner: owner.to_owned(), lease_until: until };
         self.due_at = Some(until + LEASE_GRACE);
         self.moved(now)
+    }
+
+    /// Whether the message was sent before the one that redrove the job.
+    fn is_late_copy(&self, delivery: &Delivery) -> bool {
+        self.redriven_at.is_some_and(|redriven_at| delivery.sent_at < redriven_at)
     }
 
     /// The lease that `owner` holds on the job, if it does.
@@ -214,10 +235,21 @@ impl Job {
         self.moved(now)
     }
 
+    /// Ends the lease early, for a work item that is to be sent anew `within` that time. Needs the lease.
+    ///
+    /// What was tried so far no longer counts: it was another version of the photo, or not its turn.
+    pub fn begin_again(&mut self, lease: &Lease, within: Duration, now: Timestamp) -> Transition {
+        let released = self.release(lease, within, now);
+        if released == Transition::Changed {
+            self.earlier_attempts = self.attempts;
+        }
+        released
+    }
+
     /// Gives up on a job whose last worker vanished: the lease is long gone and no attempt is left. `work_id` is the
     /// work item by which it can be redriven.
     pub fn time_out(&mut self, work_id: &str, now: Timestamp) -> Transition {
-        let spent = self.attempts.saturating_sub(self.attempts_before_redrive) >= MAX_ATTEMPTS;
+        let spent = self.attempts.saturating_sub(self.earlier_attempts) >= MAX_ATTEMPTS;
         if !(spent && matches!(self.state, State::Processing { .. }) && self.is_abandoned(now)) {
             return Transition::Unchanged;
         }
@@ -225,10 +257,13 @@ impl Job {
         self.finish(failed(Code::TimedOut, "Processing took too long, several times."), now)
     }
 
-    /// Gives up on a job whose newest work item lies in the dead-letter queue while nobody is at the job: whoever
-    /// received it last could not write down that it was the last time.
-    pub fn exhaust(&mut self, work_id: Option<&str>, now: Timestamp) -> Transition {
-        if self.is_final() || self.work_id.as_deref() != work_id || !self.is_abandoned(now) {
+    /// Gives up on a job whose newest work item lies in the dead-letter queue, as `letter`, while nobody is at the job:
+    /// whoever received it last could not write down that it was the last time.
+    ///
+    /// A letter that was redriven since somebody looked at it says nothing any more.
+    pub fn exhaust(&mut self, letter: &Delivery, now: Timestamp) -> Transition {
+        let is_newest = self.work_id == letter.work_id && !self.is_late_copy(letter);
+        if self.is_final() || !is_newest || !self.is_abandoned(now) {
             return Transition::Unchanged;
         }
         self.finish(failed(Code::RetriesExhausted, "Gave up after several attempts."), now)
@@ -254,7 +289,7 @@ impl Job {
             return Transition::Unchanged;
         }
         self.state = State::Pending;
-        self.attempts_before_redrive = self.attempts;
+        self.earlier_attempts = self.attempts;
         self.redriven_at = Some(delivery.sent_at);
         self.announced_at = None;
         self.due_at = Some(now + REQUEUE_AFTER);
@@ -279,8 +314,8 @@ impl Job {
 
     /// Which end the job has come to, if it has.
     pub fn end(&self) -> Option<End> {
-        let Self { attempts, attempts_before_redrive, .. } = *self;
-        self.is_final().then(|| End { status: self.status(), attempts, attempts_before_redrive })
+        let Self { attempts, earlier_attempts, .. } = *self;
+        self.is_final().then(|| End { status: self.status(), attempts, earlier_attempts })
     }
 
     /// The end `end` was announced. If that is where the job still stands, nothing is left to do.

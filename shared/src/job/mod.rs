@@ -86,9 +86,10 @@ pub struct Job {
     /// How often the job was claimed. Each claim's number is its fencing token.
     #[serde(default)]
     pub attempts: u32,
-    /// How many of these were made before the job was last redriven; they no longer count against [`MAX_ATTEMPTS`].
+    /// How many of these were made before the job was last redriven or begun again; they no longer count against
+    /// [`MAX_ATTEMPTS`].
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub attempts_before_redrive: u32,
+    pub earlier_attempts: u32,
     /// When the message that last redrove the job was put back into the queue. What was sent before then is a late copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redriven_at: Option<Timestamp>,

@@ -115,7 +115,7 @@ impl World {
             Event::Fail(worker) => self.job.fail(&lease_of(worker), Code::CorruptImage, "no", now),
             Event::Release(worker) => self.job.release(&lease_of(worker), Duration::ZERO, now),
             Event::TimeOut => self.job.time_out("work 0", now),
-            Event::Exhaust(work) => self.job.exhaust(Some(&format!("work {work}")), now),
+            Event::Exhaust(work) => self.job.exhaust(&delivery(&format!("work {work}"), now), now),
             Event::Redrive(work, ago) => {
                 self.job.redrive(&delivery(&format!("work {work}"), now - Duration::from_secs(ago)), now)
             }
@@ -196,6 +196,43 @@ fn an_older_sequencer_never_overrides_a_newer_one() {
     assert!(!long.is_newer_than(&object(2)), "sequencers are padded on the right");
     let longer = ObjectVersion { sequencer: Some("0201".into()), ..object(2) };
     assert!(longer.is_newer_than(&object(2)));
+}
+
+#[test]
+fn a_version_that_was_found_without_its_event_is_newer_than_what_it_replaces() {
+    let mut job = slot();
+    let found = ObjectVersion { sequencer: None, ..object(2) };
+    let _ = job.arrive(object(1), at(1));
+    assert_eq!(job.arrive(found, at(2)), Transition::Changed);
+    assert_eq!(job.arrive(object(1), at(3)), Transition::Unchanged, "a late copy of the older one's event");
+    assert_eq!(job.arrive(object(2), at(4)), Transition::Changed, "its own event knows its place");
+    assert_eq!((job.object.clone(), job.arrive(object(2), at(5))), (Some(object(2)), Transition::Unchanged));
+    assert_eq!(job.arrive(object(3), at(6)), Transition::Changed);
+}
+
+#[test]
+fn what_is_begun_again_has_all_its_attempts_before_it() {
+    let mut job = slot();
+    for attempt in 1..=2 * MAX_ATTEMPTS {
+        let start = u64::from(attempt) * 1000;
+        let owner = attempt.to_string();
+        let _ = job.claim(&owner, &delivery("w", at(start)), at(start + 60), at(start));
+        if attempt < 2 * MAX_ATTEMPTS {
+            let moved = job.begin_again(&job.lease_of(&owner).unwrap(), Duration::from_secs(5), at(start + 1));
+            assert_eq!(moved, Transition::Changed);
+        }
+    }
+    assert_eq!(job.time_out("e", at(99_000)), Transition::Unchanged, "this is the first of its attempts");
+}
+
+#[test]
+fn a_dead_letter_that_was_redriven_meanwhile_ends_nothing() {
+    let mut job = slot();
+    let _ = job.claim("a", &delivery("w", at(1)), at(60), at(2));
+    let _ = job.fail(&first_lease("a", None), Code::RetriesExhausted, "no", at(3));
+    let _ = job.redrive(&delivery("w", at(8)), at(9));
+    assert_eq!(job.exhaust(&delivery("w", at(1)), at(10)), Transition::Unchanged);
+    assert_eq!(job.exhaust(&delivery("w", at(8)), at(10)), Transition::Changed, "it is dead once more");
 }
 
 #[test]
@@ -310,10 +347,10 @@ fn a_dead_letter_ends_the_job_it_is_the_newest_work_item_of_once_nobody_is_at_it
     let _ = job.arrive(object(1), at(1));
     let _ = job.queued("old", at(1));
     let _ = job.queued("new", at(2));
-    assert_eq!(job.exhaust(Some("old"), at(3)), Transition::Unchanged);
+    assert_eq!(job.exhaust(&delivery("old", at(1)), at(3)), Transition::Unchanged);
     let _ = job.claim("a", &delivery("new", at(2)), at(60), at(4));
-    assert_eq!(job.exhaust(Some("new"), at(69)), Transition::Unchanged, "somebody may be at it");
-    assert_eq!(job.exhaust(Some("new"), at(70)), Transition::Changed);
+    assert_eq!(job.exhaust(&delivery("new", at(2)), at(69)), Transition::Unchanged, "somebody may be at it");
+    assert_eq!(job.exhaust(&delivery("new", at(2)), at(70)), Transition::Changed);
     assert!(matches!(job.state, State::Failed { error_code: Code::RetriesExhausted, .. }));
 }
 

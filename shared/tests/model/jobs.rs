@@ -40,7 +40,7 @@ pub(crate) struct Told {
     /// Its place in [`Status::ALL`].
     status: u8,
     attempts: u8,
-    attempts_before_redrive: u8,
+    earlier_attempts: u8,
 }
 
 /// A call of one of a job's moves. Times are seconds from the present; ids are numbers.
@@ -77,12 +77,18 @@ pub(crate) enum Move {
         claim: Claim,
         now: i16,
     },
+    BeginAgain {
+        claim: Claim,
+        now: i16,
+    },
     TimeOut {
         work: u8,
         now: i16,
     },
+    /// `redrives` as in a claim.
     Exhaust {
         work: u8,
+        redrives: u8,
         now: i16,
     },
     /// `anew`: the message was sent after the job's last move. `redrives` as in a claim.
@@ -229,19 +235,23 @@ pub(crate) fn apply(job: &mut Job, call: Move) -> Transition {
         }
         Move::Complete { claim, version, now } => job.complete(&lease(claim), result(version), at(now)),
         Move::Fail { claim, code, now } => job.fail(&lease(claim), code, "no", at(now)),
+        Move::BeginAgain { claim, now } => job.begin_again(&lease(claim), std::time::Duration::ZERO, at(now)),
         Move::Release { claim, now } => job.release(&lease(claim), std::time::Duration::from_secs(5), at(now)),
         Move::TimeOut { work, now } => job.time_out(&work.to_string(), at(now)),
-        Move::Exhaust { work, now } => job.exhaust(Some(&work.to_string()), at(now)),
+        Move::Exhaust { work, redrives, now } => {
+            let letter = Delivery { work_id: Some(work.to_string()), sent_at: sent_at(redrives) };
+            job.exhaust(&letter, at(now))
+        }
         Move::Redrive { work, anew, redrives, now } => {
             let sent_at = if anew { sent_at(redrives) } else { at(LONG_AGO) };
             job.redrive(&Delivery { work_id: Some(work.to_string()), sent_at }, at(now))
         }
         Move::UploadIsMissing { now } => job.upload_is_missing(at(now)),
         Move::Announced { told, now } => {
-            let Told { status, attempts, attempts_before_redrive } = told;
+            let Told { status, attempts, earlier_attempts } = told;
             let status = Status::ALL[usize::from(status)];
-            let (attempts, attempts_before_redrive) = (u32::from(attempts), u32::from(attempts_before_redrive));
-            job.announced(End { status, attempts, attempts_before_redrive }, at(now))
+            let (attempts, earlier_attempts) = (u32::from(attempts), u32::from(earlier_attempts));
+            job.announced(End { status, attempts, earlier_attempts }, at(now))
         }
         Move::LookAgainLater { now } => job.look_again_later(at(now)),
         Move::Passes { seconds } => {
@@ -354,7 +364,7 @@ fn facts(job: &Job) -> Facts {
         end: job.end().map(|end| Told {
             status: Status::ALL.iter().position(|status| *status == end.status).expect("one of all") as u8,
             attempts: small(end.attempts),
-            attempts_before_redrive: small(end.attempts_before_redrive),
+            earlier_attempts: small(end.earlier_attempts),
         }),
     }
 }

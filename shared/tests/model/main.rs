@@ -42,6 +42,7 @@ const SLOT: Bounds = Bounds { direct: false, receives: 2, ..CALM };
 const REPLACED: Bounds = Bounds { versions: 2, deliveries: 2, ..SLOT };
 const REDRIVEN: Bounds = Bounds { budget: budget(2, 0, 1), ..CALM };
 const PAUSED: Bounds = Bounds { budget: budget(1, 1, 1), receives: 1, ..TWO_WORKERS };
+const LOOKED_AT: Bounds = Bounds { budget: budget(1, 0, 1), ..CALM };
 const LAST_CLAIM: Bounds = Bounds { attempts: 4, ..CALM };
 
 /// What the gate goes through; small, since it is built without optimisation.
@@ -130,6 +131,7 @@ fn every_mistake_is_found() {
             Mutant::RedrivesEveryFailure => (corrupt, "only legal moves happen, and COMPLETED never changes"),
             Mutant::RedrivesByLateCopy => (resent, "FAILED changes only by an explicit redrive"),
             Mutant::ClaimsByLateCopy => (PAUSED, "a job that was given up can be redriven"),
+            Mutant::ExhaustsByLateCopy => (LOOKED_AT, "a job that was given up can be redriven"),
             Mutant::RedrivesByOtherWorkItem => (late, "FAILED changes only by an explicit redrive"),
             Mutant::ExhaustsByOlderWorkItem => (resent, "a job is given up by its newest work item's dead letter"),
             Mutant::ArriveTakesOlderNews => (REPLACED, "an older sequencer never overrides a newer one"),

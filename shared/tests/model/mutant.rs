@@ -30,6 +30,8 @@ pub(crate) enum Mutant {
     RedrivesByLateCopy,
     /// A late copy of the message claims the job that a redrive has started anew.
     ClaimsByLateCopy,
+    /// A dead letter that was redriven while somebody looked at it ends the job that the redrive has started anew.
+    ExhaustsByLateCopy,
     /// Any work item of the job redrives it.
     RedrivesByOtherWorkItem,
     /// A dead letter of an older work item ends the job.
@@ -64,7 +66,7 @@ pub(crate) enum Mutant {
 
 impl Mutant {
     /// Every mistake.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::CompletesWithoutFencingToken,
         Self::CompletesWithoutClaim,
         Self::CompletesOutdated,
@@ -76,6 +78,7 @@ impl Mutant {
         Self::RedrivesEveryFailure,
         Self::RedrivesByLateCopy,
         Self::ClaimsByLateCopy,
+        Self::ExhaustsByLateCopy,
         Self::RedrivesByOtherWorkItem,
         Self::ExhaustsByOlderWorkItem,
         Self::ArriveTakesOlderNews,
@@ -136,7 +139,8 @@ impl Mutant {
                 return moved;
             }
             (Self::RedrivesByLateCopy, Move::Redrive { anew, .. }) => *anew = true,
-            (Self::ClaimsByLateCopy, Move::Claim { redrives, .. }) => *redrives = u8::MAX,
+            (Self::ClaimsByLateCopy, Move::Claim { redrives, .. })
+            | (Self::ExhaustsByLateCopy, Move::Exhaust { redrives, .. }) => *redrives = u8::MAX,
             (Self::RedrivesByOtherWorkItem, Move::Redrive { work, .. })
             | (Self::ExhaustsByOlderWorkItem, Move::Exhaust { work, .. }) => {
                 if let Some(newest) = job.work_id.as_ref().and_then(|work_id| work_id.parse().ok()) {

@@ -43,11 +43,12 @@ impl World {
     /// Whether nothing will happen any more, but for events, uploads and redrives, none of which has to come.
     pub(crate) fn is_quiet(&mut self, state: &State) -> bool {
         let Some(row) = state.row else { return state.views().next().is_none() };
-        let letters: Vec<u8> = state.messages.iter().flatten().map(|letter| letter.work).collect();
+        let letters: Vec<(u8, u8)> =
+            state.messages.iter().flatten().map(|letter| (letter.work, letter.redrives)).collect();
         state.views().next().is_none()
             && state.messages.iter().flatten().all(|message| message.place == Place::DeadLetterQueue)
             && self.jobs.facts(row.job).due.is_none()
-            && !letters.into_iter().any(|work| self.has_verdict(row.job, work))
+            && !letters.into_iter().any(|(work, redrives)| self.has_verdict(row.job, work, redrives))
     }
 
     /// The properties of a state in which nothing will happen any more.

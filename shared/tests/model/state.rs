@@ -181,9 +181,16 @@ pub(crate) enum DispatcherPhase {
     Found(Option<u8>),
     TimeOut,
     LayDown,
+    /// Read the row of a dead letter that was received.
+    Look {
+        message: u8,
+        work: u8,
+        redrives: u8,
+    },
     Judge {
         message: u8,
         work: u8,
+        redrives: u8,
         reread: bool,
     },
     Publish,
@@ -378,15 +385,23 @@ impl State {
 impl State {
     /// Whether somebody looks at this dead letter, which hides it from everybody else.
     pub(crate) fn is_looked_at(&self, slot: usize) -> bool {
-        let mut dispatchers = self.dispatchers.iter().flatten();
-        dispatchers
-            .any(|this| matches!(this.phase, DispatcherPhase::Judge { message, .. } if usize::from(message) == slot))
+        self.dispatchers.iter().flatten().any(|this| match this.phase {
+            DispatcherPhase::Look { message, .. } | DispatcherPhase::Judge { message, .. } => {
+                usize::from(message) == slot
+            }
+            _ => false,
+        })
+    }
+
+    /// The dead letters, and where they are. A redrive takes those as well that somebody looks at.
+    pub(crate) fn all_letters(&self) -> impl Iterator<Item = (usize, Message)> {
+        let messages = self.messages.iter().enumerate().filter_map(|(slot, message)| Some((slot, (*message)?)));
+        messages.filter(|(_, message)| message.place == Place::DeadLetterQueue)
     }
 
     /// The dead letters that can be received, and where they are.
     pub(crate) fn letters(&self) -> impl Iterator<Item = (usize, Message)> {
-        let messages = self.messages.iter().enumerate().filter_map(|(slot, message)| Some((slot, (*message)?)));
-        messages.filter(|(slot, message)| message.place == Place::DeadLetterQueue && !self.is_looked_at(*slot))
+        self.all_letters().filter(|(slot, _)| !self.is_looked_at(*slot))
     }
 }
 

@@ -95,9 +95,10 @@ impl World {
                     Some(row) if row.owner == Some(claim.owner) && row.attempts == claim.attempt => {
                         WorkerPhase::QueueAnew(claim)
                     }
-                    Some(row) if !row.is_final() || row.attempts != claim.attempt || row.announced => {
-                        WorkerPhase::Leave { delete }
+                    Some(row) if !row.is_final() || row.attempts != claim.attempt => {
+                        WorkerPhase::Leave { delete: true }
                     }
+                    Some(row) if row.announced => WorkerPhase::Leave { delete },
                     Some(row) if row.code == Some(Code::TimedOut) && !self.is(Mutant::WorkerAnnouncesTimeOut) => {
                         WorkerPhase::Leave { delete }
                     }
@@ -109,7 +110,7 @@ impl World {
                 released.map_or(WorkerPhase::Release(claim), |_| WorkerPhase::Leave { delete: false })
             }
             WorkerPhase::QueueAnew(claim) => {
-                let released = self.put(state, &mut worker.view, Move::Release { claim, now }, call)?;
+                let released = self.put(state, &mut worker.view, Move::BeginAgain { claim, now }, call)?;
                 released.map_or(worker.phase, |_| WorkerPhase::SendAnew)
             }
             WorkerPhase::SendAnew => {
@@ -254,11 +255,18 @@ impl World {
                 }
                 if call.is_answered() { Some(DispatcherPhase::Publish) } else { given_up }
             }
-            DispatcherPhase::Judge { message, work, .. } => {
+            DispatcherPhase::Look { message, work, redrives } => {
+                if call != Call::Answered {
+                    return None;
+                }
+                this.view.row = state.row.map_or(Snapshot::NONE, Row::read);
+                Some(DispatcherPhase::Judge { message, work, redrives, reread: false })
+            }
+            DispatcherPhase::Judge { message, work, redrives, .. } => {
                 let before = this.view.row.job;
                 let reread = matches!(this.phase, DispatcherPhase::Judge { reread: true, .. });
-                match self.put(state, &mut this.view, Move::Exhaust { work, now }, call)? {
-                    None => Some(DispatcherPhase::Judge { message, work, reread: true }),
+                match self.put(state, &mut this.view, Move::Exhaust { work, redrives, now }, call)? {
+                    None => Some(DispatcherPhase::Judge { message, work, redrives, reread: true }),
                     Some(row) if row.status == Status::Completed => {
                         let letter = &mut state.messages[usize::from(message)];
                         *letter = letter.filter(|letter| letter.place != Place::DeadLetterQueue || letter.work != work);

@@ -121,13 +121,14 @@ impl World {
             after.events[usize::from(state.uploaded)] = self.bounds.deliveries;
             next.push((Action::Upload, after, Deed::Nothing));
         }
-        if state.left.redrives > 0 && state.letters().next().is_some() {
+        let letters: Vec<_> = state.all_letters().collect();
+        if state.left.redrives > 0 && !letters.is_empty() {
             let mut after = state.clone();
             after.left.redrives -= 1;
             after.redriven = true;
             after.redrives += 1;
             let mut deed = Deed::Nothing;
-            for (slot, letter) in state.letters() {
+            for (slot, letter) in letters {
                 // To the queue it is a new message: who holds the old one has nothing to do with it.
                 after.messages[slot] = None;
                 if after.send(letter.work, Place::Queue, true).is_none() {
@@ -233,18 +234,20 @@ impl World {
             };
             wake(Action::Reconcile, phase, true, 0);
         }
-        for (slot, Message { work, .. }) in state.letters() {
-            if self.has_verdict(row.job, work) {
+        for (slot, Message { work, redrives, .. }) in state.letters() {
+            // What it says of a job that has failed changes once the job is redriven.
+            if self.has_verdict(row.job, work, redrives) || state.left.redrives > 0 {
                 let message = slot as u8;
-                let phase = DispatcherPhase::Judge { message, work, reread: false };
+                let phase = DispatcherPhase::Look { message, work, redrives };
                 wake(Action::LookAtDeadLetter { message }, phase, false, 0);
             }
         }
     }
 
     /// Whether a look at a dead letter of this work item changes anything.
-    pub(crate) fn has_verdict(&mut self, job: JobRef, work: u8) -> bool {
-        self.jobs.facts(job).status == Status::Completed || self.jobs.apply(job, Move::Exhaust { work, now: 0 }).changed
+    pub(crate) fn has_verdict(&mut self, job: JobRef, work: u8, redrives: u8) -> bool {
+        self.jobs.facts(job).status == Status::Completed
+            || self.jobs.apply(job, Move::Exhaust { work, redrives, now: 0 }).changed
     }
 
     /// Applies a move to what somebody has seen of the row, and writes it if the row is still that.

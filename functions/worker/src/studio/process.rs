@@ -1,11 +1,12 @@
 //! One child process, seen from the worker: started, asked, and when it dies, understood.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use memchr::memmem;
 use rustix::process::Signal;
 
 use super::ARGUMENT;
@@ -14,6 +15,12 @@ use crate::allocator::ARENAS;
 
 /// Room in a pipe, in bytes: the most that Linux gives to anybody. A photo passes in fewer turns.
 const PIPE: usize = 1 << 20;
+
+/// What Rust says before it aborts for want of memory.
+const NO_MEMORY: &[u8] = b"memory allocation of ";
+
+/// How much is read of what a child process said before it died, in bytes.
+const LAST_WORDS: u64 = 64 << 10;
 
 /// A child process that waits for an order.
 #[derive(Debug)]
@@ -52,7 +59,7 @@ impl Process {
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()?;
         let orders = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let answers = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -76,11 +83,18 @@ pub(super) fn bury(mut child: Child) -> Death {
     // Changes nothing about a process that is on its way out already: its status stands.
     let _ = child.kill();
     let Ok(status) = child.wait() else { return Death::Killed };
+    let mut words = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        // OK to ignore: then it has said nothing.
+        let _ = stderr.take(LAST_WORDS).read_to_end(&mut words);
+    }
     match (status.code(), status.signal()) {
         (Some(OUT_OF_TIME), _) => Death::OutOfTime,
         (_, Some(signal)) if signal == Signal::XCPU.as_raw() => Death::OutOfTime,
-        // An allocation that fails aborts.
-        (_, Some(signal)) if signal == Signal::ABORT.as_raw() => Death::OutOfMemory,
+        // An allocation that fails aborts, but so does a C library that finds its heap in disorder.
+        (_, Some(signal)) if signal == Signal::ABORT.as_raw() && memmem::find(&words, NO_MEMORY).is_some() => {
+            Death::OutOfMemory
+        }
         (_, Some(signal)) if signal == Signal::KILL.as_raw() => Death::Killed,
         _ => Death::Crashed(status),
     }
