@@ -224,11 +224,14 @@ fn more_time_than_allowed_ends_the_photo_and_no_other() {
 fn longer_derivatives_than_allowed_are_refused() {
     let studios = studios();
     let file = png(2000, 1500, png::ColorType::Rgb, png::BitDepth::Eight);
-    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe())).unwrap();
     let process = studios.waiting();
-    let outcome = develop(&studios, &file, &default_recipe(), &Cost { output: 1 << 20, ..cost });
-    check_refused(outcome, Code::ImageTooLarge, "derivatives");
-    assert_eq!(studios.waiting(), process, "a refusal ends no process");
+    for format in ["jpeg", "png", "webp"] {
+        let recipe = recipe(&format!(r#"[{{"name":"w","format":"{format}"}}]"#));
+        let cost = foretell(&file, MAX_PIXELS, Some(&recipe)).unwrap();
+        let outcome = develop(&studios, &file, &recipe, &Cost { output: 1 << 16, ..cost });
+        check_refused(outcome, Code::ImageTooLarge, "derivatives");
+        assert_eq!(studios.waiting(), process, "a refusal ends no process");
+    }
 }
 
 #[test]

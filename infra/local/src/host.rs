@@ -14,11 +14,14 @@ use uuid::Uuid;
 
 /// Lets requests for this machine pass, and answers all others 421.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    let header = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    let mut hosts = request.headers().get_all(header::HOST).iter().map(|value| value.to_str().unwrap_or_default());
     let absolute = request.uri().authority().map(http::uri::Authority::as_str);
-    if header.is_some_and(is_local) && absolute.is_none_or(is_local) {
+    // One host, as HTTP has it: of several, who knows which one another reader would take.
+    if hosts.next().is_some_and(is_local) && hosts.next().is_none() && absolute.is_none_or(is_local) {
+        drop(hosts);
         return next.run(request).await;
     }
+    drop(hosts);
     let body = json!({
         "error": "only requests for 127.0.0.1, localhost and [::1] are answered here",
         "code": "FOREIGN_HOST",

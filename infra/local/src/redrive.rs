@@ -12,7 +12,8 @@ use crate::stack::{self, ACCOUNT, DEAD_LETTER_QUEUE, QUEUE};
 pub(crate) async fn run(aws: SocketAddr) -> Result<(), Box<dyn Error + Send + Sync>> {
     let queue =
         WorkQueue::new(&stack::sdk_config(aws, &stack::public_key()), &format!("http://{aws}/{ACCOUNT}/{QUEUE}"));
-    let dead = queue.dead_letter_queue().await?.ok_or_else(|| format!("{QUEUE} has no dead-letter queue"))?;
+    let dead = queue.dead_letter_queue().await.map_err(|error| format!("no queues at {aws} (--aws-addr): {error}"))?;
+    let dead = dead.ok_or_else(|| format!("{QUEUE} has no dead-letter queue"))?;
     let messages = dead.depth().await?;
     if messages > 0 {
         dead.redrive().await?;

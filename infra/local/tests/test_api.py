@@ -1,5 +1,6 @@
 """The HTTP API at its edges: what is refused, and how; listings; caching; CORS; the embedded stack's own guards."""
 
+import socket
 import time
 import uuid
 
@@ -119,6 +120,21 @@ def test_listings_go_back_page_by_page(own_darkroom):
 def test_a_foreign_host_is_refused(darkroom):
     for address in (darkroom.api, darkroom.aws):
         assert requests.get(address, headers={"host": "rebind.example"}).status_code in (403, 421)
+
+
+def test_a_request_for_several_hosts_or_for_no_path_is_refused(darkroom):
+    host = darkroom.api.removeprefix("http://")
+    for start, status in (
+        (f"GET /jobs HTTP/1.1\r\nHost: {host}\r\nHost: {host}", 421),
+        (f"GET /jobs HTTP/1.1\r\nHost: {host}\r\nHost: rebind.example", 421),
+        ("GET /jobs HTTP/1.1\r\nX: x", 421),
+        (f"GET * HTTP/1.1\r\nHost: {host}", 400),
+        (f"OPTIONS * HTTP/1.1\r\nHost: {host}", 400),
+    ):
+        with socket.create_connection(host.split(":"), timeout=20) as connection:
+            connection.sendall(f"{start}\r\nConnection: close\r\n\r\n".encode())
+            answer = connection.makefile("rb").read().decode()
+        assert answer.startswith(f"HTTP/1.1 {status} "), (start, answer)
 
 
 def test_s3_refuses_who_is_not_known(darkroom):

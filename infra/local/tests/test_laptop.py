@@ -3,8 +3,10 @@
 Kills, taken ports and second starts are in test_life.py.
 """
 
+import http.client
 import json
 import os
+import re
 import resource
 import socket
 import sqlite3
@@ -13,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -134,15 +137,29 @@ def test_who_never_finishes_a_request_is_not_waited_for(quiet):
         assert 15 < time.monotonic() - started < 40, text
         return answer
 
+    def stalled_photo():
+        """A PUT that promises more than it sends."""
+        slot = quiet.slot()
+        url = urlsplit(slot["url"])
+        with closing(http.client.HTTPConnection(url.netloc, timeout=60)) as connection:
+            connection.putrequest("PUT", f"{url.path}?{url.query}")
+            for name, value in {**slot["headers"], "content-length": "9000"}.items():
+                connection.putheader(name, value)
+            connection.endheaders(b"abc")
+            answer = connection.getresponse()
+            return answer.status, re.search("<Code>(.*)</Code>", answer.read().decode())[1]
+
     unfinished = [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ", b"POST /uploads HTTP/1.1\r\n"]
     body = b"POST /uploads HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 9\r\n"
     body += b"connection: close\r\n\r\n{"
     with ThreadPoolExecutor(50) as pool:
         slow = [pool.submit(linger, text) for text in unfinished * 10]
         slow_body = pool.submit(linger, body)
+        photo = pool.submit(stalled_photo)
         assert quiet.post("/uploads", {}).status_code == 200
         assert all(b"200 OK" not in future.result() for future in slow)
         head, _, text = slow_body.result().partition(b"\r\n\r\n")
+    assert photo.result() == (400, "RequestTimeout")
     assert head.startswith(b"HTTP/1.1 408 ") and json.loads(text)["code"] == "INVALID_REQUEST"
 
 

@@ -223,6 +223,9 @@ mod tests {
         );
         // Read as its neighbour by a parser that is content with nearly.
         check(r#"[{"name":"w","watermark":{"opacity":0.9438593066879417}}]"#, Ok(()));
+        let tiny: Recipe = serde_json::from_str(r#"[{"name":"w","watermark":{"size":1e-131,"margin":-0.0}}]"#).unwrap();
+        let json = serde_json::to_string(&tiny).unwrap();
+        assert!(json.contains(r#""size":0.0,"margin":0.0"#), "no table keeps such a number: {json}");
     }
 
     #[test]

@@ -121,6 +121,9 @@ impl TryFrom<String> for WatermarkText {
     }
 }
 
+/// Fractions below this are zero: nobody would see a difference, and `DynamoDB` keeps no number below 1e-130.
+const LEAST_FRACTION: f64 = 1e-9;
+
 /// A number from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64")]
@@ -137,7 +140,7 @@ impl TryFrom<f64> for Fraction {
     type Error = RecipeError;
 
     fn try_from(value: f64) -> Result<Self, RecipeError> {
-        in_range(value, 0.0, 1.0).map(Self)
+        in_range(value, 0.0, 1.0).map(|value| Self(if value < LEAST_FRACTION { 0.0 } else { value }))
     }
 }
 

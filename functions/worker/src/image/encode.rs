@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 
 use gif::Frame;
 use image::codecs::bmp::BmpEncoder;
@@ -17,7 +17,7 @@ use webp::{WebPConfig, WebPEncodingError};
 
 use super::output::Output;
 use super::raster::Raster;
-use super::{ImageError, palette};
+use super::{ImageError, jpeg as libjpeg, palette};
 
 /// Longest side of a JPEG that libjpeg writes, and everybody reads.
 const MAX_JPEG_SIDE: u32 = 65_500;
@@ -77,7 +77,7 @@ pub(super) fn encode(
     }
     let mut output = Output::new(room);
     let written = match format {
-        Format::Jpeg => jpeg(&raster, quality, &mut output),
+        Format::Jpeg => libjpeg::caught(|| jpeg(&raster, quality, &mut output)).map_err(Problem::from),
         Format::Png => png(&raster, &mut output),
         Format::Webp => webp(&raster, quality, &mut output),
         Format::Gif => gif(raster.into_owned(), &mut output),
@@ -100,7 +100,7 @@ fn is_out_of_memory(problem: &(dyn Error + Send + Sync + 'static)) -> bool {
 type Problem = Box<dyn Error + Send + Sync>;
 
 /// Baseline JPEG. Transparency falls on white.
-fn jpeg(raster: &Raster, quality: Quality, out: &mut Output) -> Result<(), Problem> {
+fn jpeg(raster: &Raster, quality: Quality, out: &mut Output) -> io::Result<()> {
     let mut settings = Compress::new(ColorSpace::JCS_RGB);
     // libjpeg-turbo's own settings; Mozilla's make files a fifth smaller in thirty times the time.
     settings.set_fastest_defaults();

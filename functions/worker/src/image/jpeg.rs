@@ -5,6 +5,7 @@
 //! with grey and says nothing, so a file has to reach its end marker before it is decoded at all. Absent here: colour
 //! profiles, and arithmetic coding, which no camera writes.
 
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use mozjpeg::{ColorSpace, Decompress};
@@ -157,20 +158,25 @@ pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
 
 /// Decodes a file that [`Survey::check`] let through.
 pub(super) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
-    // libjpeg reports a fatal error by unwinding with a `String`. What unwinds with anything else passes on.
-    match catch_unwind(AssertUnwindSafe(|| pixels(bytes))) {
-        Ok(Ok((width, height, data))) => Ok(Raster::new(width, height, false, data)),
-        Ok(Err(error)) => Err(corrupt(error)),
-        Err(panic) => match panic.downcast::<String>() {
-            Ok(message) if message.contains(OUT_OF_MEMORY) => Err(ImageError::TooMuchMemory),
-            Ok(message) => Err(corrupt(*message)),
-            Err(panic) => resume_unwind(panic),
-        },
+    match caught(|| pixels(bytes)) {
+        Ok((width, height, data)) => Ok(Raster::new(width, height, false, data)),
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => Err(ImageError::TooMuchMemory),
+        Err(error) => Err(corrupt(error)),
     }
 }
 
+/// Does something with libjpeg, which reports a fatal error by unwinding with a `String`: that becomes an error like any
+/// other. What unwinds with anything else passes on.
+pub(super) fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match panic.downcast::<String>() {
+        Ok(message) if message.contains(OUT_OF_MEMORY) => Err(ErrorKind::OutOfMemory.into()),
+        Ok(message) => Err(io::Error::other(*message)),
+        Err(panic) => resume_unwind(panic),
+    })
+}
+
 /// Width, height and RGB.
-fn pixels(bytes: &[u8]) -> std::io::Result<(u32, u32, Vec<u8>)> {
+fn pixels(bytes: &[u8]) -> io::Result<(u32, u32, Vec<u8>)> {
     let header = Decompress::new_mem(bytes)?;
     let (width, height) = (header.width() as u32, header.height() as u32);
     let data = match header.color_space() {

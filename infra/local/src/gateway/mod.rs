@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use shared::error::{Code, Failure};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -47,16 +48,25 @@ const BODY_TIME: Duration = Duration::from_secs(20);
 /// Longest that a function may take before the client gets an answer without it.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Requests with a body of more than [`SMALL_BODY`] under way at once: each is in memory several times, as bytes, as an
+/// event and as a picture.
+const LARGE_BODIES: usize = 4;
+
+/// Longest body that does not count, in bytes.
+const SMALL_BODY: u64 = 64 * 1024;
+
 /// What answering a request takes.
 #[derive(Clone)]
 struct Gateway {
     functions: Arc<Functions>,
+    large_bodies: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
 /// The API over `functions`. Once `stop` is cancelled, nobody's wait for a job is held any longer.
 pub(crate) fn router(functions: Arc<Functions>, stop: CancellationToken) -> Router {
-    Router::new().fallback(handle).with_state(Gateway { functions, stop }).layer(from_fn(host::guard))
+    let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
+    Router::new().fallback(handle).with_state(Gateway { functions, large_bodies, stop }).layer(from_fn(host::guard))
 }
 
 async fn handle(
@@ -80,7 +90,7 @@ async fn handle(
 }
 
 async fn invoke(
-    Gateway { functions, stop }: &Gateway,
+    Gateway { functions, large_bodies, stop }: &Gateway,
     parts: &Parts,
     body: Body,
     peer: SocketAddr,
@@ -89,6 +99,16 @@ async fn invoke(
     if header_bytes(parts) > MAX_HEADER_BYTES {
         return Err(Refusal::HeadersTooLarge);
     }
+    if !parts.uri.path().starts_with('/') {
+        return Err(Refusal::NoPath);
+    }
+    let size = body.size_hint();
+    let _leave = if size.upper().is_none_or(|upper| upper > SMALL_BODY) {
+        let leave = tokio::time::timeout(INTEGRATION_TIMEOUT, large_bodies.acquire()).await;
+        Some(leave.map_err(|_| Refusal::TimedOut)?)
+    } else {
+        None
+    };
     let read = tokio::time::timeout(BODY_TIME, read(&parts.headers, body));
     let body = read.await.map_err(|_| Refusal::BodyTooSlow)??;
     let route = route::find(&parts.method, parts.uri.path());
@@ -137,6 +157,7 @@ async fn read(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Refusal> {
 /// Why the gateway answers in a function's stead.
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
+    NoPath,
     HeadersTooLarge,
     BodyTooLarge,
     BodyCutShort,
@@ -149,6 +170,7 @@ enum Refusal {
 impl Refusal {
     fn answer(self, request_id: &str) -> Response {
         let (code, error) = match self {
+            Self::NoPath => (Code::InvalidRequest, "the request names no path"),
             Self::HeadersTooLarge => (Code::PayloadTooLarge, "the request line and headers exceed 10 KB"),
             Self::BodyTooLarge => (Code::PayloadTooLarge, "the body is too large; see POST /uploads"),
             Self::BodyCutShort => (Code::InvalidRequest, "the body was cut short"),

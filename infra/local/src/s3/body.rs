@@ -4,6 +4,7 @@
 //! `Content-MD5`, or any `x-amz-checksum-*`: that is done here, before anything becomes visible.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,6 +14,7 @@ use http::HeaderMap;
 use s3s::dto::StreamingBlob;
 use s3s::stream::ByteStream as _;
 use s3s::{StdError, TrailingHeaders};
+use tokio::time::timeout;
 
 use super::checksum::Algorithm;
 use super::content::{Content, hex};
@@ -21,6 +23,9 @@ use super::store::Store;
 
 /// Most bytes of one body, an object or a part, as S3 has it: 5 GiB.
 const MAX_BYTES: u64 = 5 << 30;
+
+/// Longest pause within a body.
+const IDLE_TIME: Duration = Duration::from_secs(20);
 
 /// Bytes that are gathered before a thread is troubled to write them.
 const BATCH_BYTES: usize = 1 << 20;
@@ -168,7 +173,7 @@ async fn next_batch(body: Option<&mut StreamingBlob>) -> Result<Option<Vec<Bytes
     let mut batch = Vec::new();
     let mut size = 0;
     while size < BATCH_BYTES {
-        match body.next().await {
+        match timeout(IDLE_TIME, body.next()).await.map_err(|_| Error::RequestTimeout)? {
             Some(Ok(bytes)) => {
                 size += bytes.len();
                 batch.push(bytes);

@@ -35,6 +35,8 @@ pub(crate) enum Error {
     MissingContentLength,
     #[error("You did not provide the number of bytes specified by the Content-Length HTTP header")]
     IncompleteBody,
+    #[error("Your socket connection to the server was not read from or written to within the timeout period.")]
+    RequestTimeout,
     #[error("The Content-MD5 you specified is not valid.")]
     InvalidDigest,
     #[error("The {0} you specified did not match what we received.")]
@@ -84,6 +86,7 @@ impl From<Error> for S3Error {
             Error::InvalidPartNumber => S3ErrorCode::Custom("InvalidPartNumber".into()),
             Error::MissingContentLength => S3ErrorCode::MissingContentLength,
             Error::IncompleteBody => S3ErrorCode::IncompleteBody,
+            Error::RequestTimeout => S3ErrorCode::RequestTimeout,
             Error::InvalidDigest => S3ErrorCode::InvalidDigest,
             Error::BadDigest(_) => S3ErrorCode::BadDigest,
             Error::ContentSha256Mismatch => S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()),
