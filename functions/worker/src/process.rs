@@ -2,6 +2,7 @@
 //!
 //! What happens to the photo itself is in [`crate::pipeline`].
 
+use std::ops::Range;
 use std::time::Duration;
 
 use shared::ambient::Ambient;
@@ -22,8 +23,9 @@ const CONCLUDING: Duration = Duration::from_secs(3);
 /// Least time to start a job with; less would only cost it an attempt.
 const LEAST_TIME: Duration = Duration::from_secs(5);
 
-/// How long a large photo stays away whose turn has not come.
-const BUSY_PAUSE: Duration = Duration::from_secs(10);
+/// How many seconds a large photo stays away whose turn has not come. Which of them is left to chance: photos that all
+/// came back at once would find the same two places again, and leave them empty in between.
+const BUSY_PAUSE: Range<u64> = 5..15;
 
 /// What a message's handling came to.
 #[derive(Debug)]
@@ -131,7 +133,9 @@ impl Processor {
             }
             Err(Interruption::Busy) => {
                 tracing::info!(job.id = %id, attempt, duration_ms, "other large photos come first: job queued anew");
-                return self.queue_anew(job, lease, BUSY_PAUSE, receive_count, now).await;
+                let Range { start, end } = BUSY_PAUSE;
+                let pause = start + self.ambient.uuid().as_u128() as u64 % (end - start);
+                return self.queue_anew(job, lease, Duration::from_secs(pause), receive_count, now).await;
             }
             Err(Interruption::Failed(failure)) => failure,
         };
