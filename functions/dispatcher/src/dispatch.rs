@@ -82,6 +82,10 @@ impl Dispatch {
             }
             UploadKey::Direct => {}
         }
+        if version.version().is_empty() {
+            tracing::error!(s3.key = key, "an event that names no version of its object: ignored, the sweep finds it");
+            return Ok(None);
+        }
         let id = JobId::derived(&bucket, &key, version.version());
         let mut job = Job::of_object(id, &bucket, &key, version, now);
         job.filename = Some(key::file_name(&key).to_owned());

@@ -136,16 +136,10 @@ fn arrival_of_record(record: &Value) -> Option<Arrival> {
     };
     let version = ObjectVersion {
         e_tag: object.e_tag,
-        version_id: object.version_id.filter(|id| id != "null"),
+        version_id: object.version_id.filter(|id| !matches!(id.as_str(), "" | "null")),
         size: object.size,
         sequencer: object.sequencer,
     };
-    if version.version().is_empty() {
-        tracing::error!(
-            "a record that does not say which version of its object it is about: ignored, the sweep finds it"
-        );
-        return None;
-    }
     Some(Arrival { bucket: bucket.name, key, version })
 }
 
@@ -181,7 +175,7 @@ impl From<ObjectCreated> for Arrival {
     fn from(ObjectCreated { bucket, object }: ObjectCreated) -> Self {
         let version = ObjectVersion {
             e_tag: object.etag,
-            version_id: object.version_id.filter(|id| id != "null"),
+            version_id: object.version_id.filter(|id| !matches!(id.as_str(), "" | "null")),
             size: object.size,
             sequencer: object.sequencer,
         };

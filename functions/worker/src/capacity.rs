@@ -118,7 +118,7 @@ mod tests {
         let at_work = (capacity.turn_now(), capacity.memory(large).await);
         let (mut next_turn, mut next_small) = (Box::pin(capacity.turn()), Box::pin(capacity.memory(small)));
         assert!(capacity.turn_now().is_none() && (&mut next_turn).now_or_never().is_none());
-        assert!(capacity.turn().now_or_never().flatten().is_none(), "one waits already");
+        assert!(matches!(capacity.turn().now_or_never(), Some(None)), "one waits already");
         assert!((&mut next_small).now_or_never().is_none(), "there is no memory");
         drop(at_work);
         let turn = next_turn.await.expect("its turn");

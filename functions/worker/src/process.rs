@@ -131,6 +131,11 @@ impl Processor {
                 let written = self.jobs.update_from(job, now, |job| job.arrive(version.clone(), now)).await;
                 return self.finish(written, lease, receive_count, now).await;
             }
+            // Should it have failed as often as may be, it gets no further message for nothing.
+            Err(Interruption::Busy) if job.is_spent() => {
+                tracing::info!(job.id = %id, attempt, duration_ms, "other large photos come first: job put back");
+                return self.put_back(job, lease, retry_pause(receive_count), now).await;
+            }
             Err(Interruption::Busy) => {
                 tracing::info!(job.id = %id, attempt, duration_ms, "other large photos come first: job queued anew");
                 let Range { start, end } = BUSY_PAUSE;
@@ -158,7 +163,7 @@ impl Processor {
             }
         };
         let written = self.jobs.update_from(job, now, |job| job.fail(lease, code, &message, now)).await;
-        let has_ended = written.as_ref().is_ok_and(|job| job.is_final() && job.attempts == lease.attempt);
+        let has_ended = written.as_ref().is_ok_and(|job| job.is_final() && job.work_id == lease.work_id);
         let outcome = self.finish(written, lease, receive_count, now).await;
         match failure {
             // Given back on its last receive, the message goes to the dead-letter queue, as evidence.
@@ -183,6 +188,10 @@ impl Processor {
             }
         };
         let id = job.job_id;
+        if job.is_held_by(lease) && job.is_current(lease) {
+            // S3 says that the photo was replaced, and by itself.
+            return self.put_back(job, lease, retry_pause(receive_count), now).await;
+        }
         if job.is_held_by(lease) {
             tracing::info!(job.id = %id, attempt = lease.attempt, "a newer version of the photo came: job queued anew");
             return self.queue_anew(job, lease, Duration::ZERO, receive_count, now).await;
@@ -221,14 +230,14 @@ impl Processor {
     }
 
     async fn try_queue_anew(&self, job: Job, lease: &Lease, delay: Duration, now: Timestamp) -> Result<(), Failure> {
-        // Sent before the lease is over, it would find the job taken.
-        let job = self.jobs.update_from(job, now, |job| job.begin_again(lease, delay, now)).await?;
-        let work = (WorkItem::of(&job), self.ambient.uuid().to_string());
-        for sent in self.queue.send(std::slice::from_ref(&work), delay).await {
-            sent?;
+        let work_id = self.ambient.uuid().to_string();
+        // Noted first: sent while the lease lasts, it would find the job taken. Should it not be sent, reconcile will.
+        let job = self.jobs.update_from(job, now, |job| job.begin_again(lease, &work_id, delay, now)).await?;
+        if job.work_id.as_ref() != Some(&work_id) {
+            tracing::warn!(job.id = %job.job_id, attempt = lease.attempt, "somebody else has taken the job meanwhile");
+            return Ok(());
         }
-        self.jobs.update_from(job, now, |job| job.queued(&work.1, now)).await?;
-        Ok(())
+        self.queue.send(&[(WorkItem::of(&job), work_id)], delay).await.into_iter().collect()
     }
 
     /// Ends the lease early and gives the message back.

@@ -198,8 +198,13 @@ impl Job {
         self.lease_of(&lease.owner).is_some_and(|current| current.attempt == lease.attempt)
     }
 
+    /// Whether as many attempts were made as may be.
+    pub fn is_spent(&self) -> bool {
+        self.attempts.saturating_sub(self.earlier_attempts) >= MAX_ATTEMPTS
+    }
+
     /// Whether what `lease` is for is still the newest version of the object.
-    fn is_current(&self, lease: &Lease) -> bool {
+    pub fn is_current(&self, lease: &Lease) -> bool {
         let version = |object: &Option<ObjectVersion>| object.as_ref().map(|object| object.version().to_owned());
         version(&self.object) == version(&lease.object)
     }
@@ -235,13 +240,16 @@ impl Job {
         self.moved(now)
     }
 
-    /// Ends the lease early, for a work item that is to be sent anew `within` that time. Needs the lease.
+    /// Ends the lease early, for a new work item, `work_id`, that is to be sent `within` that time. Needs the lease.
     ///
-    /// What was tried so far no longer counts: it was another version of the photo, or not its turn.
-    pub fn begin_again(&mut self, lease: &Lease, within: Duration, now: Timestamp) -> Transition {
+    /// This attempt no longer counts, since the photo had not its turn; nor do those before it, if a newer version of the
+    /// photo came.
+    pub fn begin_again(&mut self, lease: &Lease, work_id: &str, within: Duration, now: Timestamp) -> Transition {
+        let is_current = self.is_current(lease);
         let released = self.release(lease, within, now);
         if released == Transition::Changed {
-            self.earlier_attempts = self.attempts;
+            self.earlier_attempts = if is_current { self.earlier_attempts + 1 } else { self.attempts };
+            self.work_id = Some(work_id.to_owned());
         }
         released
     }
@@ -249,8 +257,7 @@ impl Job {
     /// Gives up on a job whose last worker vanished: the lease is long gone and no attempt is left. `work_id` is the
     /// work item by which it can be redriven.
     pub fn time_out(&mut self, work_id: &str, now: Timestamp) -> Transition {
-        let spent = self.attempts.saturating_sub(self.earlier_attempts) >= MAX_ATTEMPTS;
-        if !(spent && matches!(self.state, State::Processing { .. }) && self.is_abandoned(now)) {
+        if !(self.is_spent() && matches!(self.state, State::Processing { .. }) && self.is_abandoned(now)) {
             return Transition::Unchanged;
         }
         self.work_id = Some(work_id.to_owned());

@@ -105,7 +105,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("complete, fifth lease", |job| job.complete(&last_lease(), result(), at(NOW))),
         ("fail, first lease", |job| job.fail(&lease(), Code::CorruptImage, "no", at(NOW))),
         ("release, first lease", |job| job.release(&lease(), Duration::ZERO, at(NOW))),
-        ("begin again, first lease", |job| job.begin_again(&lease(), Duration::ZERO, at(NOW))),
+        ("begin again, first lease", |job| job.begin_again(&lease(), "next", Duration::ZERO, at(NOW))),
         ("time out", |job| job.time_out("evidence", at(NOW))),
         ("exhaust: newest work item", |job| job.exhaust(&delivery("work", at(2)), at(NOW))),
         ("exhaust: another one", |job| job.exhaust(&delivery("other", at(2)), at(NOW))),

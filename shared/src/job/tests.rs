@@ -211,18 +211,35 @@ fn a_version_that_was_found_without_its_event_is_newer_than_what_it_replaces() {
 }
 
 #[test]
-fn what_is_begun_again_has_all_its_attempts_before_it() {
+fn an_attempt_without_a_turn_does_not_count_and_those_that_failed_do() {
     let mut job = slot();
-    for attempt in 1..=2 * MAX_ATTEMPTS {
+    for attempt in 1..=3 * MAX_ATTEMPTS {
         let start = u64::from(attempt) * 1000;
         let owner = attempt.to_string();
         let _ = job.claim(&owner, &delivery("w", at(start)), at(start + 60), at(start));
-        if attempt < 2 * MAX_ATTEMPTS {
-            let moved = job.begin_again(&job.lease_of(&owner).unwrap(), Duration::from_secs(5), at(start + 1));
-            assert_eq!(moved, Transition::Changed);
+        let lease = job.lease_of(&owner).unwrap();
+        // Every third time the worker vanishes.
+        if attempt % 3 != 0 {
+            let moved = job.begin_again(&lease, "next", Duration::from_secs(5), at(start + 1));
+            assert_eq!((moved, job.work_id.as_deref()), (Transition::Changed, Some("next")));
         }
+        assert_eq!(job.is_spent(), attempt == 3 * MAX_ATTEMPTS);
     }
-    assert_eq!(job.time_out("e", at(99_000)), Transition::Unchanged, "this is the first of its attempts");
+    assert_eq!(job.time_out("e", at(99_000)), Transition::Changed);
+}
+
+#[test]
+fn a_newer_version_has_all_its_attempts_before_it() {
+    let mut job = slot();
+    let _ = job.arrive(object(1), at(1));
+    job.attempts = MAX_ATTEMPTS - 1;
+    let _ = job.claim("a", &delivery("w", at(1)), at(60), at(2));
+    assert!(job.is_spent());
+    let lease = job.lease_of("a").unwrap();
+    let _ = job.arrive(object(2), at(3));
+    assert_eq!(job.begin_again(&lease, "next", Duration::ZERO, at(4)), Transition::Changed);
+    assert_eq!((job.is_spent(), job.earlier_attempts), (false, MAX_ATTEMPTS));
+    assert_eq!(job.exhaust(&delivery("w", at(1)), at(99)), Transition::Unchanged, "the old message says nothing now");
 }
 
 #[test]

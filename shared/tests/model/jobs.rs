@@ -79,6 +79,7 @@ pub(crate) enum Move {
     },
     BeginAgain {
         claim: Claim,
+        work: u8,
         now: i16,
     },
     TimeOut {
@@ -235,7 +236,9 @@ pub(crate) fn apply(job: &mut Job, call: Move) -> Transition {
         }
         Move::Complete { claim, version, now } => job.complete(&lease(claim), result(version), at(now)),
         Move::Fail { claim, code, now } => job.fail(&lease(claim), code, "no", at(now)),
-        Move::BeginAgain { claim, now } => job.begin_again(&lease(claim), std::time::Duration::ZERO, at(now)),
+        Move::BeginAgain { claim, work, now } => {
+            job.begin_again(&lease(claim), &work.to_string(), std::time::Duration::ZERO, at(now))
+        }
         Move::Release { claim, now } => job.release(&lease(claim), std::time::Duration::from_secs(5), at(now)),
         Move::TimeOut { work, now } => job.time_out(&work.to_string(), at(now)),
         Move::Exhaust { work, redrives, now } => {

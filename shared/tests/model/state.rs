@@ -130,10 +130,9 @@ pub(crate) enum WorkerPhase {
     Store(Claim, u8),
     Conclude(Claim, Conclusion),
     Release(Claim),
-    /// Release, and send a new work item.
-    QueueAnew(Claim),
-    SendAnew,
-    NoteQueued(u8),
+    /// Begin again with a new work item, and send that.
+    QueueAnew(Claim, u8),
+    SendAnew(u8),
     Publish {
         delete: bool,
     },

@@ -93,14 +93,14 @@ impl World {
                 match self.put(state, &mut worker.view, end, call)? {
                     None => WorkerPhase::Conclude(claim, conclusion),
                     Some(row) if row.owner == Some(claim.owner) && row.attempts == claim.attempt => {
-                        WorkerPhase::QueueAnew(claim)
+                        WorkerPhase::QueueAnew(claim, self.fresh_work(state))
                     }
                     Some(row) if !row.is_final() || row.attempts != claim.attempt => {
                         WorkerPhase::Leave { delete: true }
                     }
                     Some(row) if row.announced => WorkerPhase::Leave { delete },
                     Some(row) if row.code == Some(Code::TimedOut) && !self.is(Mutant::WorkerAnnouncesTimeOut) => {
-                        WorkerPhase::Leave { delete }
+                        WorkerPhase::Leave { delete: true }
                     }
                     Some(_) => WorkerPhase::Publish { delete },
                 }
@@ -109,22 +109,23 @@ impl World {
                 let released = self.put(state, &mut worker.view, Move::Release { claim, now }, call)?;
                 released.map_or(WorkerPhase::Release(claim), |_| WorkerPhase::Leave { delete: false })
             }
-            WorkerPhase::QueueAnew(claim) => {
-                let released = self.put(state, &mut worker.view, Move::BeginAgain { claim, now }, call)?;
-                released.map_or(worker.phase, |_| WorkerPhase::SendAnew)
+            WorkerPhase::QueueAnew(claim, work) => {
+                let begun = self.put(state, &mut worker.view, Move::BeginAgain { claim, work, now }, call)?;
+                begun.map_or(worker.phase, |row| {
+                    if row.work == Some(work) {
+                        WorkerPhase::SendAnew(work)
+                    } else {
+                        WorkerPhase::Leave { delete: true }
+                    }
+                })
             }
-            WorkerPhase::SendAnew => {
-                let work = self.fresh_work(state);
+            WorkerPhase::SendAnew(work) => {
                 for _ in 0..call.times() {
                     if state.send(work, Place::Queue, false).is_none() {
                         return Some(Deed::OutOfRoom);
                     }
                 }
-                if call.is_answered() { WorkerPhase::NoteQueued(work) } else { WorkerPhase::Leave { delete: false } }
-            }
-            WorkerPhase::NoteQueued(work) => {
-                let noted = self.put(state, &mut worker.view, Move::Queued { work, now }, call)?;
-                noted.map_or(worker.phase, |_| WorkerPhase::Leave { delete: true })
+                WorkerPhase::Leave { delete: call.is_answered() }
             }
             WorkerPhase::Publish { delete } => {
                 deed = self.publish(state, worker.view.row, call)?;

@@ -319,7 +319,7 @@ impl World {
             }
         }
         for worker in state.workers.iter().flatten() {
-            if let WorkerPhase::NoteQueued(work) = worker.phase {
+            if let WorkerPhase::QueueAnew(_, work) | WorkerPhase::SendAnew(work) = worker.phase {
                 used.push(work);
             }
         }

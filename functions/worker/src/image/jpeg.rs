@@ -16,8 +16,8 @@ use super::header::Claim;
 use super::raster::{Raster, Samples};
 
 /// Scans times pixels that one file may cost: 12 scans, as progressive encoders write them, of the largest photo. A scan of
-/// a megapixel takes up to 4 ms, so this is about what a photo's time is enough for. A kilobyte can claim a hundred times
-/// more.
+/// a megapixel takes up to 4 ms, so this is somewhat more than a photo's time is enough for. A kilobyte can claim a hundred
+/// times more.
 const MAX_SCANNED_PIXELS: u64 = 1_200_000_000;
 
 /// Scans that even a tiny picture may have: each takes some microseconds, whatever its size.

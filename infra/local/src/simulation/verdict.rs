@@ -16,6 +16,9 @@ use crate::stack::{DEAD_LETTER_QUEUE, PROCESSED_BUCKET, QUEUE, UPLOAD_BUCKET};
 /// What derivative each source gave, over all runs of the process.
 static DERIVATIVES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
+/// More questions than a run has faults.
+const MAX_QUESTIONS: u32 = 50;
+
 impl World {
     /// Whether nothing is left to do: every object has its job, every job is over and announced, and nothing waits to be
     /// delivered.
@@ -44,9 +47,9 @@ impl World {
         without.collect()
     }
 
-    /// What the API says of a job, asked as often as it takes.
+    /// What the API says of a job, asked as often as it takes: faults that are left over may still meet the question.
     async fn view(&self, id: &str) -> Value {
-        for _ in 0..3 {
+        for _ in 0..MAX_QUESTIONS {
             match self.api(Method::GET, &format!("/jobs/{id}"), Value::Null).await {
                 Some((status, view)) if status == 200 => return view,
                 _ => {}
