@@ -120,6 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nothing_the_pipeline_writes_starts_the_pipeline() {
+        let id = JobId::random();
+        for key in [derivative_key(id, "uploads", Format::Png), crate::results::results_key(id)] {
+            assert_eq!(classify_upload_key(&key), UploadKey::Ignored, "{key}");
+        }
+    }
+
+    #[test]
     fn file_names_become_safe() {
         let long = format!("{}.jpeg", "ü".repeat(300));
         let cases = [

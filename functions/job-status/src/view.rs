@@ -73,3 +73,46 @@ impl<'a> JobView<'a> {
         view
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A completed job whose derivative has a URL.
+    fn completed() -> Job {
+        let now = Timestamp::from_micros(0);
+        let mut job =
+            serde_json::to_value(Job::awaiting_upload(JobId::random(), "b", "uploads/x/a.jpg", now, now)).unwrap();
+        let completed = json!({
+            "status": "COMPLETED",
+            "source": {
+                "key": "uploads/x/a.jpg", "bytes": 1, "contentType": "image/jpeg", "format": "jpeg",
+                "width": 1, "height": 1, "eTag": "e",
+            },
+            "classification": { "model": "m", "predictedClass": "cat", "predictions": [] },
+            "derivatives": [{
+                "name": "full", "url": "https://signed", "key": "k", "width": 1, "height": 1, "bytes": 1,
+                "contentType": "image/jpeg", "sha256": "s",
+            }],
+            "processedUrl": "s3://processed/k",
+            "downloadUrlExpiresAt": now,
+        });
+        job.as_object_mut().unwrap().extend(completed.as_object().unwrap().clone());
+        serde_json::from_value(job).unwrap()
+    }
+
+    #[test]
+    fn there_is_no_download_url_unless_the_job_is_completed() {
+        let job = completed();
+        assert_eq!(serde_json::to_value(JobView::of(&job)).unwrap()["downloadUrl"], "https://signed");
+        let lease = State::Processing { lease_owner: "w".into(), lease_until: Timestamp::from_micros(1) };
+        let failure = State::Failed { error_code: Code::Internal, error_message: "no".into() };
+        for state in [State::Pending, lease, failure] {
+            let job = Job { state, ..job.clone() };
+            let view = serde_json::to_string(&JobView::of(&job)).unwrap();
+            assert!(!view.to_ascii_lowercase().contains("url") && !view.contains("signed"), "{view}");
+        }
+    }
+}
