@@ -40,7 +40,8 @@ async fn give_back(processor: &Processor, record: SqsMessage, deadline: Timestam
         }
         Outcome::Retry { after } => {
             if let Err(error) = processor.queue.retry_in(&receipt_handle, after.as_secs()).await {
-                // It comes again all the same, at the end of the visibility timeout.
+                // It comes again all the same, at the end of the visibility timeout; or somebody else has received it
+                // meanwhile, and reconcile queues the job again.
                 tracing::warn!(sqs.message_id = message_id, %error, "the message's pause could not be set");
             }
             Some(message_id)

@@ -189,7 +189,7 @@ impl Processor {
         };
         let id = job.job_id;
         if job.is_held_by(lease) && job.is_current(lease) {
-            // S3 says that the photo was replaced, and by itself.
+            tracing::warn!(job.id = %id, attempt = lease.attempt, "a photo that was replaced by itself: job put back");
             return self.put_back(job, lease, retry_pause(receive_count), now).await;
         }
         if job.is_held_by(lease) {

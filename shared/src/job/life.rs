@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     ANNOUNCE_AFTER, Completed, Job, JobId, LEASE_GRACE, LOOK_AGAIN_AFTER, MAX_ATTEMPTS, ObjectVersion, REQUEUE_AFTER,
-    State, Status, UPLOAD_GRACE,
+    RETRY_GRACE, State, Status, UPLOAD_GRACE,
 };
 use crate::error::Code;
 use crate::time::Timestamp;
@@ -232,12 +232,7 @@ impl Job {
     ///
     /// The job stays PROCESSING, as it does when a lease runs out: whoever claims next takes it from there.
     pub fn release(&mut self, lease: &Lease, retry_in: Duration, now: Timestamp) -> Transition {
-        if !self.is_held_by(lease) {
-            return Transition::Unchanged;
-        }
-        self.state = State::Processing { lease_owner: lease.owner.clone(), lease_until: now };
-        self.due_at = Some(now + retry_in + REQUEUE_AFTER);
-        self.moved(now)
+        self.let_go(lease, now + retry_in + RETRY_GRACE, now)
     }
 
     /// Ends the lease early, for a new work item, `work_id`, that is to be sent `within` that time. Needs the lease.
@@ -246,12 +241,21 @@ impl Job {
     /// photo came.
     pub fn begin_again(&mut self, lease: &Lease, work_id: &str, within: Duration, now: Timestamp) -> Transition {
         let is_current = self.is_current(lease);
-        let released = self.release(lease, within, now);
-        if released == Transition::Changed {
+        let moved = self.let_go(lease, now + within + REQUEUE_AFTER, now);
+        if moved == Transition::Changed {
             self.earlier_attempts = if is_current { self.earlier_attempts + 1 } else { self.attempts };
             self.work_id = Some(work_id.to_owned());
         }
-        released
+        moved
+    }
+
+    fn let_go(&mut self, lease: &Lease, due_at: Timestamp, now: Timestamp) -> Transition {
+        if !self.is_held_by(lease) {
+            return Transition::Unchanged;
+        }
+        self.state = State::Processing { lease_owner: lease.owner.clone(), lease_until: now };
+        self.due_at = Some(due_at);
+        self.moved(now)
     }
 
     /// Gives up on a job whose last worker vanished: the lease is long gone and no attempt is left. `work_id` is the

@@ -38,6 +38,10 @@ pub const UPLOAD_GRACE: Duration = Duration::from_hours(1);
 /// How long a queued job may wait for a worker before reconcile queues it once more.
 pub const REQUEUE_AFTER: Duration = Duration::from_mins(15);
 
+/// How long after it should have come again a released job's message counts as lost: somebody else may have received it
+/// meanwhile, found the job taken, and deleted it.
+pub const RETRY_GRACE: Duration = Duration::from_secs(30);
+
 /// How long after its lease ended a job counts as abandoned.
 pub const LEASE_GRACE: Duration = Duration::from_secs(10);
 

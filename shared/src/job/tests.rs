@@ -275,7 +275,7 @@ fn a_photo_replaced_while_it_is_processed_does_not_end_the_job() {
     assert_eq!(job.complete(&lease, result(), at(4)), Transition::Unchanged);
     assert_eq!(job.fail(&lease, Code::CorruptImage, "no", at(4)), Transition::Unchanged);
     assert_eq!(job.release(&lease, Duration::from_secs(5), at(4)), Transition::Changed);
-    assert_eq!((job.status(), job.due_at), (Status::Processing, Some(at(9) + REQUEUE_AFTER)));
+    assert_eq!((job.status(), job.due_at), (Status::Processing, Some(at(9) + RETRY_GRACE)));
     assert_eq!(job.claim("b", &work, at(70), at(9)), Transition::Changed);
     assert_eq!((job.attempts, job.object), (2, Some(object(2))));
 }
