@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which lie outside of test functions")]
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -145,23 +144,5 @@ fn files_stay_short_and_say_what_they_are_for() {
             let is_test = name.contains("/tests/") || name.ends_with("/tests.rs");
             assert!(text.starts_with("//!") || is_test, "{name} does not say what it is for");
         }
-    }
-}
-
-/// The packages of a lock file, as the two lines that name and date each.
-fn locked(folder: &str) -> HashSet<String> {
-    let text = fs::read_to_string(root().join(folder).join("Cargo.lock")).unwrap();
-    let packages = text.split("[[package]]").skip(1);
-    packages.map(|package| package.trim_start().lines().take(2).collect::<Vec<_>>().join(", ")).collect()
-}
-
-#[test]
-fn what_is_fuzzed_is_what_is_shipped() {
-    let of_their_own = ["arbitrary", "fuzz", "libfuzzer-sys"].map(|name| format!("name = \"{name}\","));
-    let shipped = locked(".");
-    for package in locked("fuzz") {
-        let is_own = of_their_own.iter().any(|name| package.starts_with(name));
-        // To mend it: cp Cargo.lock fuzz/ && cargo metadata --manifest-path fuzz/Cargo.toml
-        assert!(is_own || shipped.contains(&package), "fuzz/Cargo.lock has another version: {package}");
     }
 }
