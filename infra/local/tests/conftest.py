@@ -239,6 +239,15 @@ def quiet(tmp_path_factory):
     assert instance.stop() == 0
 
 
+def eventually(check, seconds=60):
+    """What `check` answers, once that is something."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
 def sample(name):
     return (SAMPLES / name).read_bytes()
 

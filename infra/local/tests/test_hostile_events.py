@@ -7,7 +7,7 @@ import time
 
 import pytest
 import requests
-from conftest import PROCESSED, UPLOADS, Traces, encoded
+from conftest import PROCESSED, UPLOADS, Traces, encoded, eventually
 from PIL import Image
 
 
@@ -33,14 +33,6 @@ def record(key, e_tag="e", size=77, name="ObjectCreated:Put", bucket=UPLOADS, ve
     return {k: v for k, v in whole.items() if v is not None}
 
 
-def eventually(check, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
-
-
 def test_the_same_record_a_hundred_times_is_one_job(deaf):
     key = "uploads/hundred.png"
     e_tag = put(deaf, key, photo(1))
@@ -50,7 +42,7 @@ def test_the_same_record_a_hundred_times_is_one_job(deaf):
     assert job["attempts"] == 1
     for _ in range(3):
         deaf.deliver({"Records": [record(key, e_tag)] * 100})
-    eventually(lambda: deaf.count("darkroom-queue") == 0)
+    eventually(lambda: deaf.count("darkroom-queue") == 0, 30)
     after = Traces.of(deaf)
     assert after.rows == before.rows + 1 and after.messages == 0
     made = {f"processed/uploads/{job['jobId']}/watermarked.png", f"results/{job['jobId']}.json"}

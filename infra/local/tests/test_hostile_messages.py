@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import BINARY, CREDENTIALS, PROCESSED, ROOT, UPLOADS, Traces, encoded
+from conftest import BINARY, CREDENTIALS, PROCESSED, ROOT, UPLOADS, Traces, encoded, eventually
 from PIL import Image
 
 PHOTO = encoded(Image.new("RGB", (9, 9), "#806040"), "PNG")
@@ -30,14 +30,6 @@ def impatient(quiet):
 
 def send(darkroom, body, **options):
     return darkroom.client("sqs").send_message(QueueUrl=darkroom.queue_url(), MessageBody=body, **options)["MessageId"]
-
-
-def eventually(check, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
 
 
 def dead_letters(darkroom):

@@ -6,6 +6,7 @@
 //! of pixels, of batches, and of clocks that disagree. A queue gives a message one or two receives instead of five, and a
 //! job begins with some of its claims made, so that giving up comes within reach.
 
+mod action;
 mod jobs;
 mod mutant;
 mod properties;

@@ -3,8 +3,9 @@
 use shared::error::Code;
 use shared::job::Status;
 
+use crate::action::{Action, Deed};
 use crate::jobs::Facts;
-use crate::state::{Action, Deed, DispatcherPhase, Place, State, Worker};
+use crate::state::{DispatcherPhase, Place, State, Worker};
 use crate::world::World;
 
 impl World {

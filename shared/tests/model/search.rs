@@ -7,7 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
-use crate::state::{Deed, State};
+use crate::action::Deed;
+use crate::state::State;
 use crate::world::World;
 
 /// What a search came to.

@@ -1,7 +1,6 @@
 //! A state of the model: the job's row, and the world around it.
 
-use shared::job::Status;
-
+use crate::action::Call;
 use crate::jobs::{Claim, JobRef, Told};
 
 /// Most messages at once, dead letters included.
@@ -197,72 +196,6 @@ pub(crate) enum DispatcherPhase {
     LookAgainLater,
 }
 
-/// Something that happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    Upload,
-    Event { version: u8 },
-    Reconcile,
-    LookAtDeadLetter { message: u8 },
-    RedriveDeadLetters,
-    TimePasses { seconds: i16 },
-    VisibilityEnds { message: u8 },
-    ReceivedTooOften { message: u8 },
-    Receive { worker: u8, message: u8 },
-    Worker { worker: u8, phase: WorkerPhase, call: Call },
-    WorkerCrashes { worker: u8 },
-    Dispatcher { dispatcher: u8, phase: DispatcherPhase, call: Call },
-    DispatcherCrashes { dispatcher: u8 },
-}
-
-/// What becomes of a call to a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    Answered,
-    /// The answer was lost, the effect was not.
-    AnswerLost,
-    /// Without effect, and without an answer.
-    Lost,
-    /// Carried out twice.
-    Doubled,
-}
-
-impl Call {
-    pub(crate) const ALL: [Self; 4] = [Self::Answered, Self::AnswerLost, Self::Lost, Self::Doubled];
-}
-
-/// What an action did that no state shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
-    Nothing,
-    Published(Status),
-    /// A worker deleted its message.
-    Deleted,
-    /// It would take more messages than the model has room for.
-    OutOfRoom,
-}
-
-impl Action {
-    /// Whether something goes wrong here.
-    pub(crate) fn is_fault(self) -> bool {
-        match self {
-            Self::WorkerCrashes { .. } | Self::DispatcherCrashes { .. } => true,
-            Self::Worker { call, .. } | Self::Dispatcher { call, .. } => call != Call::Answered,
-            _ => false,
-        }
-    }
-
-    /// Takes a fault out of what is left, if this is one and one is left.
-    pub(crate) fn is_afforded(self, left: &mut Budget) -> bool {
-        if !self.is_fault() {
-            return true;
-        }
-        let faults = left.faults.checked_sub(1);
-        left.faults = faults.unwrap_or_default();
-        faults.is_some()
-    }
-}
-
 impl Row {
     pub(crate) fn read(self) -> Snapshot {
         Snapshot { job: self.job, sent_after: self.sent_after, fresh: true }
@@ -329,6 +262,11 @@ impl State {
         Some(())
     }
 
+    /// Sends a work item as often as the call is carried out; `None` if there is no room for it.
+    pub(crate) fn send_by(&mut self, call: Call, work: u8, place: Place) -> Option<()> {
+        (0..call.times()).try_for_each(|_| self.send(work, place, false))
+    }
+
     /// The worker is no longer there, and so its message has no holder.
     pub(crate) fn worker_is_gone(&mut self, worker: usize) {
         self.workers[worker] = None;
@@ -372,16 +310,12 @@ impl State {
             self.dispatchers.swap(0, 1);
         }
     }
-}
 
-impl State {
     /// Whether the worker's receipt of its message is still the latest.
     pub(crate) fn is_held(&self, index: usize, worker: &Worker) -> bool {
         self.messages[usize::from(worker.message)].is_some_and(|message| message.holder == Some(index as u8))
     }
-}
 
-impl State {
     /// Whether somebody looks at this dead letter, which hides it from everybody else.
     pub(crate) fn is_looked_at(&self, slot: usize) -> bool {
         self.dispatchers.iter().flatten().any(|this| match this.phase {
@@ -401,20 +335,5 @@ impl State {
     /// The dead letters that can be received, and where they are.
     pub(crate) fn letters(&self) -> impl Iterator<Item = (usize, Message)> {
         self.all_letters().filter(|(slot, _)| !self.is_looked_at(*slot))
-    }
-}
-
-impl Call {
-    /// How often it was carried out.
-    pub(crate) fn times(self) -> u8 {
-        match self {
-            Self::Answered | Self::AnswerLost => 1,
-            Self::Lost => 0,
-            Self::Doubled => 2,
-        }
-    }
-
-    pub(crate) fn is_answered(self) -> bool {
-        matches!(self, Self::Answered | Self::Doubled)
     }
 }

@@ -7,11 +7,11 @@
 use shared::error::Code;
 use shared::job::Status;
 
+use crate::action::{Call, Deed};
 use crate::jobs::{Claim, Facts, Move};
 use crate::mutant::Mutant;
 use crate::state::{
-    Call, Conclusion, Deed, Dispatcher, DispatcherPhase, Message, Place, Row, Snapshot, State, Stored, View, Worker,
-    WorkerPhase,
+    Conclusion, Dispatcher, DispatcherPhase, Message, Place, Row, Snapshot, State, Stored, View, Worker, WorkerPhase,
 };
 use crate::world::{Put, World};
 
@@ -120,10 +120,8 @@ impl World {
                 })
             }
             WorkerPhase::SendAnew(work) => {
-                for _ in 0..call.times() {
-                    if state.send(work, Place::Queue, false).is_none() {
-                        return Some(Deed::OutOfRoom);
-                    }
+                if state.send_by(call, work, Place::Queue).is_none() {
+                    return Some(Deed::OutOfRoom);
                 }
                 WorkerPhase::Leave { delete: call.is_answered() }
             }
@@ -198,10 +196,8 @@ impl World {
             }
             DispatcherPhase::Send => {
                 let work = self.fresh_work(state);
-                for _ in 0..call.times() {
-                    if state.send(work, Place::Queue, false).is_none() {
-                        return Some(Deed::OutOfRoom);
-                    }
+                if state.send_by(call, work, Place::Queue).is_none() {
+                    return Some(Deed::OutOfRoom);
                 }
                 if call.is_answered() { Some(DispatcherPhase::NoteQueued(work)) } else { given_up }
             }
@@ -247,12 +243,10 @@ impl World {
                     this.phase = DispatcherPhase::Publish;
                     return self.dispatch(state, index, this, call);
                 };
-                for _ in 0..call.times() {
-                    if !self.is(Mutant::TimesOutWithoutEvidence)
-                        && state.send(work, Place::DeadLetterQueue, false).is_none()
-                    {
-                        return Some(Deed::OutOfRoom);
-                    }
+                if !self.is(Mutant::TimesOutWithoutEvidence)
+                    && state.send_by(call, work, Place::DeadLetterQueue).is_none()
+                {
+                    return Some(Deed::OutOfRoom);
                 }
                 if call.is_answered() { Some(DispatcherPhase::Publish) } else { given_up }
             }

@@ -2,11 +2,12 @@
 
 use shared::job::Status;
 
+use crate::action::{Action, Call, Deed};
 use crate::jobs::{Facts, JobRef, Jobs, Move, Moved};
 use crate::mutant::Mutant;
 use crate::state::{
-    Action, Budget, Call, Deed, Dispatcher, DispatcherPhase, MESSAGES, Message, Place, Row, Snapshot, State, VERSIONS,
-    View, Worker, WorkerPhase,
+    Budget, Dispatcher, DispatcherPhase, MESSAGES, Message, Place, Row, Snapshot, State, VERSIONS, View, Worker,
+    WorkerPhase,
 };
 
 /// How much of the world a run covers.

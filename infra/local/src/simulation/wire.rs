@@ -150,14 +150,8 @@ impl Wire {
                 Ok(Response::from_parts(parts, body.iter().map(|byte| byte ^ 0x55).collect()))
             }
             Some(Fault::Twice) => {
-                let again = Call {
-                    id: call.id.clone(),
-                    subject: call.subject.clone(),
-                    operation: call.operation.clone(),
-                    ..call
-                };
-                let first = self.execute(request.clone(), call, Arc::clone(&invocation)).await;
-                self.execute(request, again, invocation).await;
+                let first = self.execute(request.clone(), call.clone(), Arc::clone(&invocation)).await;
+                self.execute(request, call, invocation).await;
                 Ok(first)
             }
             Some(Fault::StaleIndex) => {
@@ -258,16 +252,13 @@ fn without_condition(body: &Bytes) -> Bytes {
     if let Some(request) = request.as_object_mut().filter(|request| request.contains_key("Item")) {
         request.remove("ConditionExpression");
         request.remove("ExpressionAttributeValues");
-        return request_body(request);
+        return serde_json::to_vec(request).unwrap_or_default().into();
     }
     body.clone()
 }
 
-fn request_body(request: &serde_json::Map<String, serde_json::Value>) -> Bytes {
-    Bytes::from(serde_json::Value::from(request.clone()).to_string())
-}
-
-async fn collected(response: Response<Body>) -> Response<Bytes> {
+/// An answer with its body.
+pub(super) async fn collected(response: Response<Body>) -> Response<Bytes> {
     let (parts, body) = response.into_parts();
     // OK to cut short: who asked sees a body that ends too early.
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

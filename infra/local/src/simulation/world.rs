@@ -12,14 +12,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
+use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::surroundings;
-use super::wire::{INVOCATION, Invocation, PAUSE, Wire};
+use super::wire::{INVOCATION, Invocation, PAUSE, Wire, collected};
 use crate::functions::{Function, Functions};
 use crate::queue_mapping;
 use crate::sqs::{Message, Receive};
@@ -247,10 +246,4 @@ async fn freezable<F: Future>(wire: &Wire, invocation: &Invocation, running: F) 
 
 pub(super) fn url(queue: &str) -> String {
     format!("http://127.0.0.1:4566/{ACCOUNT}/{queue}")
-}
-
-async fn collected(response: Response<Body>) -> Response<Bytes> {
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    Response::from_parts(parts, body)
 }
