@@ -143,6 +143,8 @@ impl BatchBody {
 
 #[cfg(test)]
 mod tests {
+    use shared::http::parse_body;
+
     use super::*;
 
     fn check(json: &str) -> Result<Upload, String> {
@@ -172,6 +174,78 @@ mod tests {
             let message = check(&json).unwrap_err();
             assert!(message.contains(part), "{json}: {message}");
         }
+    }
+
+    /// What is wrong with a recipe, with the path of what is wrong, is all that a client has to go by.
+    #[test]
+    fn a_wrong_recipe_is_refused_with_the_path_of_what_is_wrong() {
+        let nine: Vec<_> = (0..9).map(|n| format!(r#"{{"name":"n{n}"}}"#)).collect();
+        let blurs = vec![r#"{"blur":1}"#; 17].join(",");
+        let long = "x".repeat(121);
+        let recipes = [
+            "{}".to_owned(),
+            "[]".to_owned(),
+            format!("[{}]", nine.join(",")),
+            "[{}]".to_owned(),
+            r#"["full"]"#.to_owned(),
+            r#"[["full"]]"#.to_owned(),
+            r#"[{"name":"Full"}]"#.to_owned(),
+            r#"[{"name":""}]"#.to_owned(),
+            r#"[{"name":"../a"}]"#.to_owned(),
+            r#"[{"name":"a"},{"name":"a"}]"#.to_owned(),
+            r#"[{"name":"a"},{"name":"b","resize":{"width":0}}]"#.to_owned(),
+            r#"[{"name":"a","resize":{"width":8193}}]"#.to_owned(),
+            r#"[{"name":"a","resize":{"width":1.5}}]"#.to_owned(),
+            r#"[{"name":"a","resize":{"height":"300"}}]"#.to_owned(),
+            r#"[{"name":"a","resize":{"height":-1}}]"#.to_owned(),
+            r#"[{"name":"a","resize":{}}]"#.to_owned(),
+            r#"[{"name":"a","resize":[300,200]}]"#.to_owned(),
+            r#"[{"name":"a","resize":{"widht":300}}]"#.to_owned(),
+            r#"[{"name":"a","resize":{"width":300,"fit":"cover"}}]"#.to_owned(),
+            r#"[{"name":"a","resize":{"width":300,"fit":"crop"}}]"#.to_owned(),
+            r##"[{"name":"a","resize":{"width":300,"height":300,"background":"#ffffff"}}]"##.to_owned(),
+            r#"[{"name":"a","resize":{"width":3,"height":3,"fit":"contain","background":"white"}}]"#.to_owned(),
+            r#"[{"name":"a","crop":{"x":0,"y":0,"width":0,"height":9}}]"#.to_owned(),
+            r#"[{"name":"a","crop":{"x":-1,"y":0,"width":9,"height":9}}]"#.to_owned(),
+            r#"[{"name":"a","crop":{"width":9,"height":9}}]"#.to_owned(),
+            r#"[{"name":"a","crop":[0,0,9,9]}]"#.to_owned(),
+            r#"[{"name":"a","filters":"sepia"}]"#.to_owned(),
+            r#"[{"name":"a","filters":["sepia","vintage"]}]"#.to_owned(),
+            r#"[{"name":"a","filters":[{"blur":101}]}]"#.to_owned(),
+            r#"[{"name":"a","filters":["blur"]}]"#.to_owned(),
+            r#"[{"name":"a","filters":[{"blur":1,"sharpen":1}]}]"#.to_owned(),
+            r#"[{"name":"a","filters":[{}]}]"#.to_owned(),
+            r#"[{"name":"a","filters":[{"sepia":1}]}]"#.to_owned(),
+            r#"[{"name":"a","filters":["sepia",{"brightness":-101}]}]"#.to_owned(),
+            format!(r#"[{{"name":"a","filters":[{blurs}]}}]"#),
+            r#"[{"name":"a","watermark":true}]"#.to_owned(),
+            r#"[{"name":"a","watermark":{"text":""}}]"#.to_owned(),
+            format!(r#"[{{"name":"a","watermark":{{"text":"{long}"}}}}]"#),
+            r#"[{"name":"a","watermark":{"text":"写真"}}]"#.to_owned(),
+            r#"[{"name":"a","watermark":{"text":"a","image":"logo.png"}}]"#.to_owned(),
+            r#"[{"name":"a","watermark":{"image":"../logo.png"}}]"#.to_owned(),
+            r##"[{"name":"a","watermark":{"image":"logo.png","color":"#ff0000"}}]"##.to_owned(),
+            r#"[{"name":"a","watermark":{"position":"middle"}}]"#.to_owned(),
+            r#"[{"name":"a","watermark":{"opacity":1.01}}]"#.to_owned(),
+            r#"[{"name":"a","watermark":{"size":"10%"}}]"#.to_owned(),
+            r#"[{"name":"a","watermark":{"outline":true}}]"#.to_owned(),
+            r##"[{"name":"a","watermark":{"color":"#fff"}}]"##.to_owned(),
+            r#"[{"name":"a","format":"heic"}]"#.to_owned(),
+            r#"[{"name":"a","quality":0}]"#.to_owned(),
+            r#"[{"name":"a","quality":85.5}]"#.to_owned(),
+            r#"[{"name":"a","format":"png","lossless":true}]"#.to_owned(),
+            r#"[{"name":"a","format":"webp","progressive":true}]"#.to_owned(),
+        ];
+        let shown: Vec<_> = recipes
+            .iter()
+            .map(|recipe| {
+                let body = format!(r#"{{"derivatives":{recipe}}}"#);
+                let refused = parse_body::<UploadBody>(&http::HeaderMap::new(), body.as_bytes()).unwrap_err();
+                let shortened = recipe.chars().take(100).collect::<String>();
+                format!("{shortened}\n    {refused}\n")
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use shared::job::{Classification, Prediction};
 use tract_onnx::prelude::*;
 
-use crate::image::Crop;
+use crate::image::View;
 
 /// Labels in an answer, or fewer if the model knows fewer.
 const BEST: usize = 5;
@@ -125,12 +125,12 @@ impl Classifier {
     }
 
     /// What the model looks at of a photo.
-    pub(crate) fn crop(&self) -> Crop {
+    pub(crate) fn view(&self) -> View {
         let Description { resize, input_width: width, input_height: height, .. } = self.description;
-        Crop { resize, width, height }
+        View { resize, width, height }
     }
 
-    /// The model's input, from the RGB rows that [`Self::crop`] cuts out of a photo.
+    /// The model's input, from the RGB rows that [`Self::view`] cuts out of a photo.
     pub(crate) fn prepare(&self, cropped: &[u8]) -> Input {
         let Description { input_width, input_height, mean, std, .. } = self.description;
         let plane = input_width as usize * input_height as usize;

@@ -1,13 +1,17 @@
 //! What this function is configured by.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
 use shared::config::{ConfigError, Vars};
-use shared::recipe::{Recipe, WatermarkText};
+use shared::format::Format;
+use shared::recipe::{ImageName, Recipe, RecipeError, WatermarkText};
 
 use crate::classify::{Classifier, ModelError};
+use crate::image::{Header, MAX_IMAGE_SIDE};
+use crate::studio::Watermarks;
 
 /// Settings of the worker.
 #[derive(Clone, Debug)]
@@ -26,8 +30,8 @@ pub struct Config {
     pub(crate) classifier: Arc<Classifier>,
     /// `DEFAULT_RECIPE`, default `assets/recipes/default.json`, and the files beside it.
     pub recipes: Recipes,
-    /// `WATERMARK_TEXT`, default `© Darkroom`.
-    pub watermark_text: WatermarkText,
+    /// `WATERMARK_TEXT`, default `© Darkroom`, and the PNG files beside the default recipe.
+    pub watermarks: Watermarks,
     /// `MAX_UPLOAD_BYTES`, default 25 MiB.
     pub max_upload_bytes: u64,
     /// `MAX_PIXELS`, default 100 million.
@@ -43,14 +47,23 @@ pub struct Recipes {
     named: BTreeMap<String, Recipe>,
 }
 
-/// A recipe file that cannot be used.
+/// A file of recipes or watermarks that cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum RecipeFileError {
+enum AssetError {
     #[error("cannot be read")]
     Read(#[from] std::io::Error),
     #[error("is no recipe")]
     Parse(#[from] serde_json::Error),
+    #[error("cannot be named by a recipe")]
+    Name(#[from] RecipeError),
+    #[error("is no PNG of at most {MAX_IMAGE_SIDE} pixels a side and {} KiB", MAX_IMAGE_BYTES >> 10)]
+    Image,
+    #[error("names the watermark image `{0}`, which is not beside it")]
+    NoImage(String),
 }
+
+/// Longest file of a watermark image, in bytes.
+const MAX_IMAGE_BYTES: usize = 1 << 20;
 
 impl Recipes {
     /// What an upload gets that asks for nothing.
@@ -63,29 +76,58 @@ impl Recipes {
         self.named.get(name)
     }
 
-    /// Reads `default` and every other `.json` file in its folder. Problems name the file.
-    fn read(default: &Path) -> Result<Self, String> {
-        let explain = |path: &Path, error: RecipeFileError| {
+    /// Reads `default`, every other `.json` file in its folder, and every `.png` as an image for watermarks. Problems name
+    /// the file.
+    fn read(default: &Path) -> Result<(Self, Images), String> {
+        let explain = |path: &Path, error: AssetError| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             format!("{} {error}{cause}", path.display())
         };
         let default_recipe = read_recipe(default).map_err(|error| explain(default, error))?;
         let folder = default.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let entries = std::fs::read_dir(folder).map_err(|error| explain(folder, error.into()))?;
-        let mut named = BTreeMap::new();
+        let (mut named, mut images) = (BTreeMap::new(), BTreeMap::new());
         for path in entries.flatten().map(|entry| entry.path()) {
-            if path.extension().is_some_and(|extension| extension == "json")
-                && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
-            {
-                named.insert(name.to_owned(), read_recipe(&path).map_err(|error| explain(&path, error))?);
+            let name = |part: Option<&OsStr>| part.and_then(OsStr::to_str).map(str::to_owned);
+            match path.extension().and_then(OsStr::to_str) {
+                Some("json") => {
+                    let Some(name) = name(path.file_stem()) else { continue };
+                    named.insert(name, read_recipe(&path).map_err(|error| explain(&path, error))?);
+                }
+                Some("png") => {
+                    let Some(name) = name(path.file_name()) else { continue };
+                    let (name, image) = read_image(name, &path).map_err(|error| explain(&path, error))?;
+                    images.insert(name, image);
+                }
+                _ => {}
             }
         }
-        Ok(Self { default: default_recipe, named })
+        let recipes = Self { default: default_recipe, named };
+        for (name, recipe) in &recipes.named {
+            if let Some(missing) = recipe.image_names().find(|name| !images.contains_key(name)) {
+                let path = folder.join(format!("{name}.json"));
+                return Err(explain(&path, AssetError::NoImage(missing.as_str().to_owned())));
+            }
+        }
+        Ok((recipes, images))
     }
 }
 
-fn read_recipe(path: &Path) -> Result<Recipe, RecipeFileError> {
+/// Images for watermarks, by their files' names.
+type Images = BTreeMap<ImageName, Vec<u8>>;
+
+fn read_recipe(path: &Path) -> Result<Recipe, AssetError> {
     Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+fn read_image(name: String, path: &Path) -> Result<(ImageName, Vec<u8>), AssetError> {
+    let name = ImageName::try_from(name)?;
+    let file = std::fs::read(path)?;
+    let header = Header::read(&file, u64::from(MAX_IMAGE_SIDE).pow(2)).map_err(|_| AssetError::Image)?;
+    let fits = header.format == Format::Png
+        && header.claim.width.max(header.claim.height) <= MAX_IMAGE_SIDE
+        && file.len() <= MAX_IMAGE_BYTES;
+    if fits { Ok((name, file)) } else { Err(AssetError::Image) }
 }
 
 /// The problem with the model, with its causes.
@@ -114,7 +156,7 @@ impl Config {
         let (topic_arn, allowed_origins) = (vars.optional("NOTIFY_TOPIC_ARN"), vars.allowed_origins());
         let model_dir = vars.path_or("MODEL_DIR", "models/efficientnet-lite0");
         let classifier = Classifier::load(&model_dir).map_err(|error| vars.problem("MODEL_DIR", chain(&error))).ok();
-        let Some(((recipes, watermark_text), classifier)) = recipes.zip(text).zip(classifier) else {
+        let Some((((recipes, images), text), classifier)) = recipes.zip(text).zip(classifier) else {
             return Err(vars.into_error());
         };
         vars.finish(Self {
@@ -125,7 +167,7 @@ impl Config {
             topic_arn,
             classifier: Arc::new(classifier),
             recipes,
-            watermark_text,
+            watermarks: Watermarks { text, images },
             max_upload_bytes,
             max_pixels,
             allowed_origins,

@@ -56,8 +56,7 @@ impl Worker {
         let queue = WorkQueue::new(sdk, &config.queue_url);
         let allowed_origins = config.allowed_origins;
         let program = studio::this_program()?;
-        let studios =
-            Studios::open(program, cores, config.watermark_text, config.classifier.crop(), config.max_pixels)?;
+        let studios = Studios::open(program, cores, config.watermarks, config.classifier.view(), config.max_pixels)?;
         let pipeline = Pipeline {
             uploads: Bucket::new(sdk, &config.upload_bucket),
             processed: processed.clone(),

@@ -69,9 +69,9 @@ impl Pipeline {
         let size = surveyed.file.len() as u64;
         let format = surveyed.header.format;
         let memory = self.capacity.memory(surveyed.cost.total).await;
-        let (sender, crop) = oneshot::channel();
+        let (sender, view) = oneshot::channel();
         let classify = async {
-            match crop.await {
+            match view.await {
                 Ok(taken) => self.infer(taken).await.map(Some),
                 // The studio's own failure says why nothing came.
                 Err(_) => Ok(None),
@@ -128,9 +128,9 @@ impl Pipeline {
             None
         };
         let _memory = self.capacity.memory(surveyed.cost.total).await;
-        let (sender, crop) = oneshot::channel();
+        let (sender, view) = oneshot::channel();
         self.develop(surveyed, sender).await?;
-        let taken = crop.await.map_err(Failure::permanent)?;
+        let taken = view.await.map_err(Failure::permanent)?;
         Ok(self.infer(taken).await?.1)
     }
 

@@ -10,14 +10,20 @@ use std::time::{Duration, Instant};
 use shared::error::{Code, Failure};
 use shared::format::Format;
 use shared::recipe::Recipe;
-use worker::studio::{Cost, Crop, Holder, Print, Studios, foretell};
+use worker::studio::{Cost, Holder, Print, Studios, View, Watermarks, foretell};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_worker");
 const MAX_PIXELS: u64 = 100_000_000;
-const CROP: Crop = Crop { resize: 256, width: 224, height: 224 };
+const VIEW: View = View { resize: 256, width: 224, height: 224 };
 
 fn studios() -> Studios {
-    Studios::open(PathBuf::from(PROGRAM), 1, "© Darkroom".to_owned().try_into().unwrap(), CROP, MAX_PIXELS).unwrap()
+    Studios::open(PathBuf::from(PROGRAM), 1, watermarks(), VIEW, MAX_PIXELS).unwrap()
+}
+
+fn watermarks() -> Watermarks {
+    let logo = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rgba.png")).unwrap();
+    let images = [("logo.png".to_owned().try_into().unwrap(), logo)].into();
+    Watermarks { text: "© Darkroom".to_owned().try_into().unwrap(), images }
 }
 
 fn recipe(json: &str) -> Recipe {
@@ -179,6 +185,17 @@ fn every_recipe_stays_within_what_is_foretold() {
         r#"[{"name":"a","resize":{"width":900},"format":"jpeg"},{"name":"b","format":"jpeg","quality":100}]"#,
         r#"[{"name":"b"},{"name":"c","format":"jpeg"},{"name":"d","watermark":false}]"#,
         r#"[{"name":"a","watermark":{"size":1}}]"#,
+        r#"[{"name":"a","crop":{"x":1,"y":1,"width":1990,"height":1490},"resize":{"width":1980}},{"name":"b"}]"#,
+        r#"[{"name":"a","crop":{"x":1,"y":1,"width":1990,"height":1490},"watermark":false,"format":"png"}]"#,
+        r#"[{"name":"a","resize":{"width":3000,"height":3000,"fit":"contain"},"watermark":false,"format":"png"}]"#,
+        r#"[{"name":"a","filters":[{"blur":100},"sepia",{"sharpen":2}],"watermark":false},{"name":"b","format":"jpeg"}]"#,
+        r#"[{"name":"a","filters":[{"sharpen":2}],"watermark":false,"format":"jpeg"}]"#,
+        r#"[{"name":"a","watermark":{"image":"logo.png","size":1,"margin":0},"format":"jpeg"}]"#,
+        r#"[{"name":"a","watermark":{"image":"logo.png","position":"tile","size":0.01,"margin":0},"format":"jpeg"}]"#,
+        r#"[{"name":"a","watermark":{"text":".","position":"tile","size":0.01,"margin":0},"format":"jpeg"}]"#,
+        r#"[{"name":"a","format":"jpeg","progressive":true},{"name":"b","format":"jpeg","progressive":true,"quality":100}]"#,
+        r#"[{"name":"a","format":"webp","lossless":true}]"#,
+        r#"[{"name":"a","watermark":false,"format":"webp","lossless":true},{"name":"b","format":"jpeg"}]"#,
     ] {
         let made = developed(&studios, &file, &recipe(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
         assert_eq!(made.len(), recipe(json).derivatives().len());

@@ -4,7 +4,12 @@
 //! carried out by the worker. Unknown fields are refused, so a misspelt option is an error and never a surprise.
 //! Absent here: anything that depends on the photo (whether a watermark fits, what the source's format is).
 
+mod color;
+mod crop;
+mod derivative;
+mod filter;
 mod font;
+mod number;
 mod resize;
 mod watermark;
 
@@ -12,11 +17,14 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use color::Color;
+pub use crop::Crop;
+pub use derivative::{DEFAULT_QUALITY, DerivativeName, DerivativeSpec, OutputFormat, Quality};
+pub use filter::Filter;
 pub use font::FONT;
+pub use number::{Number, Whole};
 pub use resize::{Fit, Resize};
-pub use watermark::{Color, Fraction, Position, Watermark, WatermarkChoice, WatermarkText};
-
-use crate::object::Object;
+pub use watermark::{Content, ImageName, Outline, Position, Watermark, WatermarkChoice, WatermarkText};
 
 /// Most derivatives one job may ask for.
 pub const MAX_DERIVATIVES: usize = 8;
@@ -27,12 +35,12 @@ pub const MAX_WATERMARK_CHARS: usize = 120;
 /// Longest side that a derivative may be resized to, in pixels.
 pub const MAX_SIDE: u32 = 8192;
 
-/// JPEG and WebP quality where a recipe names none, 1–100.
-pub const DEFAULT_QUALITY: u8 = 85;
+/// Most filters of one derivative.
+pub const MAX_FILTERS: usize = 16;
 
 /// One to [`MAX_DERIVATIVES`] derivatives with distinct names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Object<DerivativeSpec>>")]
+#[serde(try_from = "Vec<DerivativeSpec>")]
 pub struct Recipe(Vec<DerivativeSpec>);
 
 /// Why a recipe is refused. The message is shown to the client.
@@ -50,20 +58,35 @@ pub enum RecipeError {
     /// Not 1–32 of `a-z`, `0-9` and `-`.
     #[error("a derivative's name is 1 to 32 of a-z, 0-9 and `-`")]
     BadName,
-    /// A number outside its range.
-    #[error("must be from {min} to {max}")]
-    OutOfRange {
-        /// Smallest allowed value.
-        min: f64,
-        /// Largest allowed value.
-        max: f64,
-    },
     /// Neither width nor height.
     #[error("resize needs a width, a height or both")]
     NoSize,
     /// `cover`, `contain` and `fill` describe a box.
     #[error("this fit needs a width and a height")]
     NeedsBox,
+    /// Only `contain` leaves something of its box.
+    #[error("a background is for the fit `contain`")]
+    NoBackground,
+    /// The list of filters is longer than [`MAX_FILTERS`].
+    #[error("a derivative takes at most {MAX_FILTERS} filters, not {0}")]
+    TooManyFilters(usize),
+    /// Nobody could say which lies on top.
+    #[error("a watermark is a text or an image, not both")]
+    TextAndImage,
+    /// An image has colours of its own.
+    #[error("colour and outline are for texts, not for images")]
+    NoLetters,
+    /// Not the name of a PNG file.
+    #[error("an image is named like `logo.png`: 1 to 64 letters, digits, `-`, `_` and `.`")]
+    BadImageName,
+    /// An option of another format.
+    #[error("`{option}` needs `\"format\": \"{format}\"`")]
+    OtherFormat {
+        /// The option.
+        option: &'static str,
+        /// The only format that has it.
+        format: &'static str,
+    },
     /// Empty or longer than [`MAX_WATERMARK_CHARS`].
     #[error("a watermark's text is 1 to {MAX_WATERMARK_CHARS} characters without control characters")]
     BadText,
@@ -80,13 +103,20 @@ impl Recipe {
     pub fn derivatives(&self) -> &[DerivativeSpec] {
         &self.0
     }
+
+    /// The watermark images that it takes.
+    pub fn image_names(&self) -> impl Iterator<Item = &ImageName> {
+        self.0.iter().filter_map(|spec| match &spec.watermark {
+            Some(WatermarkChoice::On(Watermark { content: Some(Content::Image(name)), .. })) => Some(name),
+            _ => None,
+        })
+    }
 }
 
-impl TryFrom<Vec<Object<DerivativeSpec>>> for Recipe {
+impl TryFrom<Vec<DerivativeSpec>> for Recipe {
     type Error = RecipeError;
 
-    fn try_from(specs: Vec<Object<DerivativeSpec>>) -> Result<Self, RecipeError> {
-        let specs: Vec<DerivativeSpec> = specs.into_iter().map(|Object(spec)| spec).collect();
+    fn try_from(specs: Vec<DerivativeSpec>) -> Result<Self, RecipeError> {
         if specs.is_empty() {
             return Err(RecipeError::Empty);
         }
@@ -99,101 +129,6 @@ impl TryFrom<Vec<Object<DerivativeSpec>>> for Recipe {
         }
         Ok(Self(specs))
     }
-}
-
-/// One derivative: the steps it takes, in the order resize → watermark → encode.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DerivativeSpec {
-    /// Names the derivative in the job and in its object key.
-    pub name: DerivativeName,
-    /// Absent: the source's own size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resize: Option<Resize>,
-    /// Absent: the configured watermark.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watermark: Option<WatermarkChoice>,
-    /// Absent: the source's own format.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<OutputFormat>,
-    /// For JPEG and WebP; absent: [`DEFAULT_QUALITY`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quality: Option<Quality>,
-}
-
-/// A derivative's name: 1–32 of `a-z`, `0-9` and `-`, safe in an object key as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct DerivativeName(String);
-
-impl DerivativeName {
-    /// The name as it stands in keys and answers.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for DerivativeName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for DerivativeName {
-    type Error = RecipeError;
-
-    fn try_from(name: String) -> Result<Self, RecipeError> {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if (1..=32).contains(&name.len()) && name.bytes().all(plain) {
-            Ok(Self(name))
-        } else {
-            Err(RecipeError::BadName)
-        }
-    }
-}
-
-/// Quality of a lossy encoding, 1–100.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct Quality(u8);
-
-impl Quality {
-    /// The number itself.
-    pub fn get(self) -> u8 {
-        self.0
-    }
-}
-
-impl Default for Quality {
-    fn default() -> Self {
-        Self(DEFAULT_QUALITY)
-    }
-}
-
-impl TryFrom<u32> for Quality {
-    type Error = RecipeError;
-
-    fn try_from(value: u32) -> Result<Self, RecipeError> {
-        in_range(f64::from(value), 1.0, 100.0).map(|_| Self(value as u8))
-    }
-}
-
-/// What a derivative is encoded as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputFormat {
-    /// Baseline JPEG; transparency falls on white.
-    Jpeg,
-    /// 8-bit PNG.
-    Png,
-    /// Lossy WebP.
-    Webp,
-    /// The source's format, but JPEG for a PNG without transparency.
-    Auto,
-}
-
-fn in_range(value: f64, min: f64, max: f64) -> Result<f64, RecipeError> {
-    if (min..=max).contains(&value) { Ok(value) } else { Err(RecipeError::OutOfRange { min, max }) }
 }
 
 #[cfg(test)]
@@ -223,9 +158,18 @@ mod tests {
         );
         // Read as its neighbour by a parser that is content with nearly.
         check(r#"[{"name":"w","watermark":{"opacity":0.9438593066879417}}]"#, Ok(()));
-        let tiny: Recipe = serde_json::from_str(r#"[{"name":"w","watermark":{"size":1e-131,"margin":-0.0}}]"#).unwrap();
-        let json = serde_json::to_string(&tiny).unwrap();
-        assert!(json.contains(r#""size":0.0,"margin":0.0"#), "no table keeps such a number: {json}");
+        check(r#"[{"name":"p","crop":{"x":0,"y":0,"width":1,"height":1},"format":"jpeg","progressive":true}]"#, Ok(()));
+        check(
+            r#"[{"name":"l","format":"webp","lossless":true},{"name":"m","lossless":true,"progressive":true}]"#,
+            Ok(()),
+        );
+        check(r##"[{"name":"c","resize":{"width":9,"height":9,"fit":"contain","background":"#123456"}}]"##, Ok(()));
+        check(r#"[{"name":"f","filters":["sepia",{"blur":0.5},{"brightness":-7.25},{"sharpen":1}]}]"#, Ok(()));
+        check(r#"[{"name":"i","watermark":{"image":"logo.png","position":"tile","size":0.2}}]"#, Ok(()));
+        check(
+            r##"[{"name":"o","watermark":{"outline":false}},{"name":"p","watermark":{"outline":"#ff0000"}}]"##,
+            Ok(()),
+        );
     }
 
     #[test]
@@ -234,7 +178,7 @@ mod tests {
         check(r#"[{"name":"a"},{"name":"a"}]"#, Err("two derivatives"));
         check(r#"[{"name":"A"}]"#, Err("a-z"));
         check(r#"[{"name":"a","qualty":3}]"#, Err("qualty"));
-        check(r#"[{"name":"a","quality":0}]"#, Err("1 to 100"));
+        check(r#"[{"name":"a","quality":0}]"#, Err("from 1 to 100"));
         check(r#"[["a"]]"#, Err("expected an object"));
         check(r#"[{"name":"a","resize":[64,64]}]"#, Err("expected an object"));
         check(r#"[{"name":"a","resize":{}}]"#, Err("width"));

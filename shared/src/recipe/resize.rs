@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_SIDE, RecipeError, in_range};
+use super::color::Color;
+use super::number::Whole;
+use super::{MAX_SIDE, RecipeError};
 use crate::object::Object;
 
 /// The box a derivative is made to fit, in pixels of the upright picture.
@@ -17,6 +19,8 @@ pub struct Resize {
     pub fit: Fit,
     /// Whether a photo smaller than the box grows.
     pub enlarge: bool,
+    /// What [`Fit::Contain`] fills the rest of the box with.
+    pub background: Color,
 }
 
 /// How a photo of one shape fits a box of another.
@@ -28,6 +32,8 @@ pub enum Fit {
     Inside,
     /// Fills the box; what stands over is cut off evenly.
     Cover,
+    /// As large as fits, in the middle of a box that is always full size.
+    Contain,
     /// Takes the box's shape exactly and distorts the photo.
     Fill,
 }
@@ -36,33 +42,47 @@ pub enum Fit {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ResizeFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    width: Option<u32>,
+    width: Option<Whole<1, MAX_SIDE>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    height: Option<u32>,
+    height: Option<Whole<1, MAX_SIDE>>,
     #[serde(default)]
     fit: Fit,
     #[serde(default)]
     enlarge: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    background: Option<Color>,
 }
 
 impl TryFrom<Object<ResizeFields>> for Resize {
     type Error = RecipeError;
 
     fn try_from(Object(fields): Object<ResizeFields>) -> Result<Self, RecipeError> {
-        let ResizeFields { width, height, fit, enlarge } = fields;
-        for side in [width, height].into_iter().flatten() {
-            in_range(f64::from(side), 1.0, f64::from(MAX_SIDE))?;
+        let ResizeFields { width, height, fit, enlarge, background } = fields;
+        if background.is_some() && fit != Fit::Contain {
+            return Err(RecipeError::NoBackground);
         }
         match (fit, width, height) {
             (_, None, None) => Err(RecipeError::NoSize),
-            (Fit::Inside, ..) | (_, Some(_), Some(_)) => Ok(Self { width, height, fit, enlarge }),
+            (Fit::Inside, ..) | (_, Some(_), Some(_)) => Ok(Self {
+                width: width.map(Whole::get),
+                height: height.map(Whole::get),
+                fit,
+                enlarge,
+                background: background.unwrap_or(Color::WHITE),
+            }),
             _ => Err(RecipeError::NeedsBox),
         }
     }
 }
 
 impl From<Resize> for ResizeFields {
-    fn from(Resize { width, height, fit, enlarge }: Resize) -> Self {
-        Self { width, height, fit, enlarge }
+    fn from(Resize { width, height, fit, enlarge, background }: Resize) -> Self {
+        Self {
+            width: width.and_then(Whole::new),
+            height: height.and_then(Whole::new),
+            fit,
+            enlarge,
+            background: (fit == Fit::Contain).then_some(background),
+        }
     }
 }

@@ -6,8 +6,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::color::Color;
 use super::font::missing_glyph;
-use super::{MAX_WATERMARK_CHARS, RecipeError, in_range};
+use super::number::Number;
+use super::{MAX_WATERMARK_CHARS, RecipeError};
 
 /// A watermark of the client's own, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,28 +54,82 @@ impl<'de> Visitor<'de> for ChoiceVisitor {
     }
 }
 
-/// A text drawn over a derivative. What is absent takes the configured watermark's value.
+/// Drawn over a derivative. What is absent takes the configured watermark's value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(try_from = "WatermarkFields", into = "WatermarkFields")]
 pub struct Watermark {
     /// What is drawn.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<WatermarkText>,
+    pub content: Option<Content>,
     /// Where it stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
     /// From 0 (invisible) to 1 (solid).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub opacity: Option<Fraction>,
-    /// Height of a line of text as a fraction of the derivative's short side.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<Fraction>,
-    /// Distance from the edges as a fraction of the short side.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub margin: Option<Fraction>,
+    pub opacity: Option<Number<0, 1>>,
+    /// Height of a line of text, or of the image, as a fraction of the derivative's short side.
+    pub size: Option<Number<0, 1>>,
+    /// Distance from the edges, and between tiles, as a fraction of the short side.
+    pub margin: Option<Number<0, 1>>,
     /// Colour of the letters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<Color>,
+    /// What the letters are set off by.
+    pub outline: Option<Outline>,
+}
+
+/// What a watermark shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A line of text.
+    Text(WatermarkText),
+    /// A configured picture.
+    Image(ImageName),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WatermarkFields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<WatermarkText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<ImageName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opacity: Option<Number<0, 1>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<Number<0, 1>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    margin: Option<Number<0, 1>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    color: Option<Color>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outline: Option<Outline>,
+}
+
+impl TryFrom<WatermarkFields> for Watermark {
+    type Error = RecipeError;
+
+    fn try_from(fields: WatermarkFields) -> Result<Self, RecipeError> {
+        let WatermarkFields { text, image, position, opacity, size, margin, color, outline } = fields;
+        if image.is_some() && (color.is_some() || outline.is_some()) {
+            return Err(RecipeError::NoLetters);
+        }
+        let content = match (text, image) {
+            (Some(_), Some(_)) => return Err(RecipeError::TextAndImage),
+            (text, image) => text.map(Content::Text).or(image.map(Content::Image)),
+        };
+        Ok(Self { content, position, opacity, size, margin, color, outline })
+    }
+}
+
+impl From<Watermark> for WatermarkFields {
+    fn from(watermark: Watermark) -> Self {
+        let Watermark { content, position, opacity, size, margin, color, outline } = watermark;
+        let (text, image) = match content {
+            Some(Content::Text(text)) => (Some(text), None),
+            Some(Content::Image(image)) => (None, Some(image)),
+            None => (None, None),
+        };
+        Self { text, image, position, opacity, size, margin, color, outline }
+    }
 }
 
 /// Where a watermark stands.
@@ -91,6 +147,50 @@ pub enum Position {
     Bottom,
     #[default]
     BottomRight,
+    /// Everywhere, again and again.
+    Tile,
+}
+
+/// What sets letters off from a ground of their own colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outline {
+    /// `false`: nothing.
+    Off,
+    /// A soft line of this colour around them.
+    On(Color),
+}
+
+impl Serialize for Outline {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_bool(false),
+            Self::On(color) => color.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Outline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OutlineVisitor)
+    }
+}
+
+struct OutlineVisitor;
+
+impl Visitor<'_> for OutlineVisitor {
+    type Value = Outline;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a colour as #rrggbb, or false for no outline")
+    }
+
+    fn visit_bool<E: de::Error>(self, on: bool) -> Result<Outline, E> {
+        if on { Err(E::invalid_value(Unexpected::Bool(on), &self)) } else { Ok(Outline::Off) }
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Outline, E> {
+        Color::try_from(text.to_owned()).map(Outline::On).map_err(E::custom)
+    }
 }
 
 /// Text of a watermark: 1–[`MAX_WATERMARK_CHARS`] characters, none of them a control character, all of them in
@@ -121,47 +221,29 @@ impl TryFrom<String> for WatermarkText {
     }
 }
 
-/// Fractions below this are zero: nobody would see a difference, and `DynamoDB` keeps no number below 1e-130.
-const LEAST_FRACTION: f64 = 1e-9;
+/// Name of a PNG file among the worker's watermark images: 1–64 of letters, digits, `-`, `_` and `.`, no dot first, `.png`
+/// last.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ImageName(String);
 
-/// A number from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "f64")]
-pub struct Fraction(f64);
-
-impl Fraction {
-    /// The number itself.
-    pub fn get(self) -> f64 {
-        self.0
+impl ImageName {
+    /// The file's name.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-impl TryFrom<f64> for Fraction {
+impl TryFrom<String> for ImageName {
     type Error = RecipeError;
 
-    fn try_from(value: f64) -> Result<Self, RecipeError> {
-        in_range(value, 0.0, 1.0).map(|value| Self(if value < LEAST_FRACTION { 0.0 } else { value }))
-    }
-}
-
-/// An opaque sRGB colour, written `#rrggbb`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Color(pub [u8; 3]);
-
-impl TryFrom<String> for Color {
-    type Error = RecipeError;
-
-    fn try_from(text: String) -> Result<Self, RecipeError> {
-        let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()));
-        let value = digits.and_then(|d| u32::from_str_radix(d, 16).ok()).ok_or(RecipeError::BadColor)?;
-        let [_, r, g, b] = value.to_be_bytes();
-        Ok(Self([r, g, b]))
-    }
-}
-
-impl From<Color> for String {
-    fn from(Color([r, g, b]): Color) -> Self {
-        format!("#{r:02x}{g:02x}{b:02x}")
+    fn try_from(name: String) -> Result<Self, RecipeError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let ends = name.strip_suffix(".png").is_some_and(|stem| !stem.is_empty()) && !name.starts_with('.');
+        if ends && name.len() <= 64 && name.bytes().all(plain) {
+            Ok(Self(name))
+        } else {
+            Err(RecipeError::BadImageName)
+        }
     }
 }

@@ -43,7 +43,7 @@ fn from_the_file_to_the_logits_it_is_the_reference() {
         let bytes = fs::read(Path::new(SAMPLES).join(&expected.file)).unwrap();
         let photo = Photo::decode(&bytes, 1_000_000).unwrap();
         assert_eq!(hex(&Sha256::digest(photo.raster().bytes())), expected.decoded_sha256, "{}", expected.file);
-        let cropped = classifier.crop().of(photo.raster());
+        let cropped = classifier.view().of(photo.raster());
         assert_eq!(hex(&Sha256::digest(&cropped)), expected.cropped_sha256, "{}", expected.file);
 
         let logits = classifier.run(classifier.prepare(&cropped)).unwrap();
@@ -102,7 +102,7 @@ fn a_line_of_pixels_is_classified_like_any_photo() {
         let mut bytes = std::io::Cursor::new(Vec::new());
         file.write_to(&mut bytes, image::ImageFormat::Bmp).unwrap();
         let photo = Photo::decode(bytes.get_ref(), 100_000).unwrap();
-        let cropped = classifier.crop().of(photo.raster());
+        let cropped = classifier.view().of(photo.raster());
         let answer = classifier.answer(classifier.prepare(&cropped)).unwrap();
         assert_eq!(answer.predictions.len(), 5);
     }

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use shared::format::Format;
-use shared::recipe::{DerivativeSpec, OutputFormat, Recipe, WatermarkChoice};
+use shared::recipe::{DEFAULT_QUALITY, DerivativeSpec, OutputFormat, Recipe, WatermarkChoice};
 
+use super::encode::FULL_COLOR_QUALITY;
 use super::header::Header;
-use super::{ImageError, resize, watermark};
+use super::{ImageError, crop, filters, resize, watermark};
 
 /// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
 /// studios. With what the worker takes at rest, and the files that wait to be surveyed (one more than there are cores), it
@@ -27,6 +28,9 @@ const TIME: Duration = Duration::from_secs(4);
 
 /// Processor time for each further derivative.
 const MORE_TIME: Duration = Duration::from_secs(2);
+
+/// Bytes a pixel that libwebp takes to find out how a picture is written best without a loss.
+const LOSSLESS_WEBP: u64 = 64;
 
 /// What one photo takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,19 +74,26 @@ impl Header {
     fn derivative(&self, spec: &DerivativeSpec, last: bool) -> Result<(u64, u64), ImageError> {
         let channels = self.claim.channels;
         let source = self.upright();
-        let (width, height) = spec.resize.as_ref().map_or(source, |resize| resize::size(source, resize));
-        let (wide, pixels) = (u64::from(width), u64::from(width) * u64::from(height));
-        let resized = (width, height) != source;
+        let part = spec.crop.as_ref().map_or(Ok(source), |crop| crop::size(source, crop))?;
+        let (width, height) = spec.resize.as_ref().map_or(part, |resize| resize::size(part, resize));
+        let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+        let (wide, pixels) = (u64::from(width), area((width, height)));
+        let (cropped, resized) = (part != source, (width, height) != part);
         let marked = !matches!(spec.watermark, Some(WatermarkChoice::Off));
+        let owned = last || cropped || resized || marked || !spec.filters.is_empty();
         let mut extra = 0;
+        if cropped && !last {
+            extra += area(part) * channels;
+        }
         if resized {
             // The result, the rows that are resized across only, and colours weighted by their alpha.
-            let weighted = if channels == 4 { self.claim.pixels() } else { 0 };
-            extra += (pixels + wide * u64::from(source.1) + weighted) * channels;
-        } else if marked && !last {
+            let weighted = if channels == 4 { area(part) } else { 0 };
+            extra += (pixels + wide * u64::from(part.1) + weighted) * channels;
+        } else if owned && !cropped && !last {
             extra += pixels * channels;
         }
-        let mark = if marked { watermark::memory((width, height), spec.watermark.as_ref()) } else { 0 };
+        let filtering = filters::memory(&spec.filters, (width, height), channels);
+        let mark = watermark::memory((width, height), spec.watermark.as_ref());
         let format = match spec.format {
             Some(OutputFormat::Jpeg) => Format::Jpeg,
             Some(OutputFormat::Png) => Format::Png,
@@ -90,10 +101,15 @@ impl Header {
             // A PNG has more than the JPEG that it may become.
             Some(OutputFormat::Auto) | None => self.format,
         };
-        let owned = resized || last || marked;
         let (encoding, output) = match format {
-            Format::Jpeg => (wide * 200, pixels * if spec.quality.unwrap_or_default().get() < 90 { 2 } else { 4 }),
+            Format::Jpeg => {
+                let full_color = spec.quality.unwrap_or(DEFAULT_QUALITY).get() >= FULL_COLOR_QUALITY;
+                // Several scans need all coefficients at once, two bytes each.
+                let coefficients = if spec.progressive { pixels * if full_color { 6 } else { 3 } } else { 0 };
+                (coefficients + wide * 200, pixels * if full_color { 4 } else { 2 })
+            }
             Format::Png => (wide * 16, pixels * channels * 8 / 5),
+            Format::Webp if spec.lossless => (pixels * LOSSLESS_WEBP, pixels * channels * 6 / 5),
             // What is encoded is copied with four bytes a pixel, then as luma and quartered chroma. Alpha is compressed as
             // a picture of its own: smooth as photos have it, with this much; noise takes half as much again.
             Format::Webp if channels == 4 => (pixels * 27, pixels * 3),
@@ -114,8 +130,8 @@ impl Header {
             return Err(ImageError::OutputTooLarge);
         }
         let output = output.min(MAX_OUTPUT);
-        // The mark is drawn before there is any output.
-        let work = encoding.max(mark.saturating_sub(output));
+        // There is no output before these are done.
+        let work = encoding.max(mark.max(filtering).saturating_sub(output));
         Ok((extra + work + if last { 0 } else { output }, output))
     }
 }

@@ -2,6 +2,7 @@
 
 use shared::error::{Code, Failure};
 use shared::format::Format;
+use shared::recipe::ImageName;
 
 /// What is wrong with the bytes, or with the recipe for these bytes. None of it passes with time.
 ///
@@ -60,6 +61,24 @@ pub(crate) enum ImageError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The recipe's crop reaches beyond the photo.
+    #[error("a crop down to {right}, {bottom} of {width} × {height} pixels")]
+    CropOutside {
+        /// Columns that the photo would need.
+        right: u32,
+        /// Rows that it would need.
+        bottom: u32,
+        /// Width of the photo, in pixels.
+        width: u32,
+        /// Height of the photo, in pixels.
+        height: u32,
+    },
+    /// The recipe names a watermark image that is not configured.
+    #[error("no watermark image {}", name.as_str())]
+    UnknownImage {
+        /// Its name.
+        name: ImageName,
+    },
     /// The output format cannot hold a picture of this size.
     #[error("{format:?} has no room for {width} × {height} pixels")]
     TooLongForFormat {
@@ -101,7 +120,7 @@ impl ImageError {
             | Self::TooMuchMemory
             | Self::OutputTooLarge => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
-            Self::TooLongForFormat { .. } => Code::InvalidRecipe,
+            Self::TooLongForFormat { .. } | Self::CropOutside { .. } | Self::UnknownImage { .. } => Code::InvalidRecipe,
             Self::Encode { .. } => Code::Internal,
         }
     }
@@ -129,6 +148,10 @@ impl ImageError {
             Self::Corrupt { format, .. } => {
                 format!("The {} file is damaged or incomplete.", name(*format))
             }
+            Self::CropOutside { right, bottom, width, height } => format!(
+                "The crop needs a photo of at least {right} × {bottom} pixels; this one has {width} × {height}."
+            ),
+            Self::UnknownImage { name } => format!("There is no watermark image `{}`.", name.as_str()),
             Self::TooLongForFormat { format, width, height } => {
                 format!("A {} file cannot hold {width} × {height} pixels.", name(*format))
             }

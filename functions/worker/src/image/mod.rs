@@ -7,12 +7,12 @@
 //!    which `cost` puts together with the recipe's derivatives.
 //! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA.
 //! 4. `orientation`: upright.
-//! 5. For each derivative of the recipe: `resize`, then `watermark` (its letters from `lettering`), then `encode`
+//! 5. For each derivative of the recipe: `crop`, `resize`, `filters`, `watermark` (its letters from `lettering`), `encode`
 //!    (with `palette` for GIF) into an `output` of limited length.
 //!
-//! What the classifier looks at leaves this road after step 4, by `crop` and `bilinear`. Everything here is synchronous and keeps one core
-//! busy; nothing here knows about buckets or jobs. Absent so far: colour profiles (pixels are taken as sRGB), and any
-//! frame but the first.
+//! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`. Everything here is synchronous and
+//! keeps one core busy; nothing here knows about buckets or jobs. Absent so far: colour profiles (pixels are taken as
+//! sRGB), and any frame but the first.
 
 mod bilinear;
 mod bmp;
@@ -21,6 +21,7 @@ mod crop;
 mod decode;
 mod encode;
 mod error;
+mod filters;
 mod gif;
 mod header;
 mod ifd;
@@ -34,6 +35,7 @@ mod raster;
 mod resize;
 mod sniff;
 mod tiff;
+mod view;
 mod watermark;
 mod webp;
 
@@ -43,15 +45,16 @@ mod tests;
 use std::borrow::Cow;
 
 use shared::format::Format;
-use shared::recipe::{DerivativeSpec, Recipe, WatermarkChoice};
+use shared::recipe::{DerivativeSpec, Recipe, Watermark, WatermarkChoice};
 
 pub use cost::Cost;
 pub(crate) use cost::MEMORY_MIB;
-pub use crop::Crop;
 pub(crate) use error::ImageError;
 pub(crate) use header::Header;
 pub(crate) use raster::Raster;
-pub(crate) use watermark::Watermarker;
+pub use view::View;
+pub use watermark::Watermarks;
+pub(crate) use watermark::{MAX_IMAGE_SIDE, Watermarker};
 
 /// A decoded photo, upright, in 8-bit RGB or RGBA.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +119,7 @@ pub(crate) fn render<E: From<ImageError>>(
     made(derive(Cow::Owned(raster), format, last, watermarker, room)?)
 }
 
-/// One derivative of at most `room` bytes: resize, watermark, encode.
+/// One derivative of at most `room` bytes.
 fn derive(
     mut raster: Cow<'_, Raster>,
     source: Format,
@@ -124,16 +127,20 @@ fn derive(
     watermarker: &Watermarker,
     room: usize,
 ) -> Result<Rendered, ImageError> {
+    if let Some(crop) = &spec.crop {
+        raster = crop::crop(raster, crop)?;
+    }
     if let Some(resize) = &spec.resize {
         raster = resize::resize(raster, resize);
     }
+    filters::apply(&mut raster, &spec.filters);
     match &spec.watermark {
         Some(WatermarkChoice::Off) => {}
-        Some(WatermarkChoice::On(watermark)) => watermarker.draw(&mut raster, watermark),
-        None => watermarker.draw(&mut raster, &shared::recipe::Watermark::default()),
+        Some(WatermarkChoice::On(watermark)) => watermarker.draw(&mut raster, watermark)?,
+        None => watermarker.draw(&mut raster, &Watermark::default())?,
     }
     let format = encode::choose(spec.format, source, &raster);
     let (width, height) = (raster.width(), raster.height());
-    let bytes = encode::encode(raster, format, spec.quality.unwrap_or_default(), room)?;
+    let bytes = encode::encode(raster, format, spec, room)?;
     Ok(Rendered { format, width, height, bytes })
 }

@@ -41,6 +41,11 @@ impl Raster {
         self.height
     }
 
+    /// Number of pixels.
+    pub(super) fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
     pub(crate) fn has_alpha(&self) -> bool {
         self.alpha
     }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::error::Error;
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8x3, U8x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
-use shared::recipe::{Fit, MAX_SIDE, Resize};
+use shared::recipe::{Color, Fit, MAX_SIDE, Resize};
 
 use super::raster::Raster;
 
@@ -16,31 +16,43 @@ struct Plan {
     /// Centred part of the source, in pixels; the whole of it unless the fit cuts something off.
     from: (f64, f64),
     to: (u32, u32),
+    /// What the picture stands in the middle of, where that is larger.
+    canvas: (u32, u32),
+}
+
+impl Plan {
+    /// Without a rim.
+    fn new(from: (f64, f64), to: (u32, u32)) -> Self {
+        Self { from, to, canvas: to }
+    }
 }
 
 /// Decides sizes, in pixels; no side of the result is ever 0.
 ///
-/// Without `enlarge`, `cover` shrinks a box that the source cannot fill and keeps its shape, and `fill` takes the
-/// shorter of box and source on each side. Where `inside` names one side only and may enlarge, the other one ends at
+/// Without `enlarge`, `cover` shrinks a box that the source cannot fill and keeps its shape, `fill` takes the shorter of
+/// box and source on each side, and `contain` leaves a small source as it is in the middle of its box. Where `inside` names one side only and may enlarge, the other one ends at
 /// [`MAX_SIDE`]: a photo one pixel wide would otherwise grow to billions.
 fn plan((width, height): (u32, u32), resize: &Resize) -> Plan {
     let beyond = if resize.enlarge { MAX_SIDE } else { u32::MAX };
     let boxed = (resize.width.unwrap_or(beyond), resize.height.unwrap_or(beyond));
     let whole = (f64::from(width), f64::from(height));
     match resize.fit {
-        Fit::Inside if !resize.enlarge && boxed.0 >= width && boxed.1 >= height => {
-            Plan { from: whole, to: (width, height) }
-        }
-        Fit::Inside => Plan { from: whole, to: inside((width, height), boxed) },
+        Fit::Inside => Plan::new(whole, scaled((width, height), boxed, resize.enlarge)),
+        Fit::Contain => Plan { from: whole, to: scaled((width, height), boxed, resize.enlarge), canvas: boxed },
         Fit::Cover => {
             let fills = resize.enlarge || (boxed.0 <= width && boxed.1 <= height);
             let to = if fills { boxed } else { inside(boxed, (width, height)) };
             let shape = f64::from(boxed.0) / f64::from(boxed.1);
-            Plan { from: (whole.0.min(whole.1 * shape), whole.1.min(whole.0 / shape)), to }
+            Plan::new((whole.0.min(whole.1 * shape), whole.1.min(whole.0 / shape)), to)
         }
-        Fit::Fill if resize.enlarge => Plan { from: whole, to: boxed },
-        Fit::Fill => Plan { from: whole, to: (boxed.0.min(width), boxed.1.min(height)) },
+        Fit::Fill if resize.enlarge => Plan::new(whole, boxed),
+        Fit::Fill => Plan::new(whole, (boxed.0.min(width), boxed.1.min(height))),
     }
+}
+
+/// The size that fits into the box, which a picture smaller than it has already unless it may grow.
+fn scaled(size: (u32, u32), boxed: (u32, u32), enlarge: bool) -> (u32, u32) {
+    if !enlarge && boxed.0 >= size.0 && boxed.1 >= size.1 { size } else { inside(size, boxed) }
 }
 
 /// The largest size of this shape in that box, rounded to whole pixels.
@@ -52,40 +64,60 @@ fn inside((width, height): (u32, u32), (box_width, box_height): (u32, u32)) -> (
 
 /// Width and height that a picture of this size gets.
 pub(super) fn size(source: (u32, u32), resize: &Resize) -> (u32, u32) {
-    plan(source, resize).to
+    plan(source, resize).canvas
 }
 
 /// The picture at the recipe's size; borrowed where it has that size already.
 pub(super) fn resize<'a>(raster: Cow<'a, Raster>, resize: &Resize) -> Cow<'a, Raster> {
     let size = (raster.width(), raster.height());
-    let Plan { from: (width, height), to } = plan(size, resize);
-    if to == size {
+    let Plan { from: (width, height), to, canvas } = plan(size, resize);
+    if canvas == size && to == canvas {
         return raster;
     }
-    let (left, top) = ((f64::from(size.0) - width) / 2.0, (f64::from(size.1) - height) / 2.0);
+    let rest = |of: u32, part: f64| (f64::from(of) - part).max(0.0) / 2.0;
     // Colours are weighted by their alpha, or invisible ones would bleed into the edges.
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .crop(left.max(0.0), top.max(0.0), width, height)
+        .crop(rest(size.0, width), rest(size.1, height), width, height)
         .use_alpha(true);
-    let mut data = vec![0; to.0 as usize * to.1 as usize * raster.channels()];
+    let mut data = if canvas == to {
+        vec![0; canvas.0 as usize * canvas.1 as usize * raster.channels()]
+    } else {
+        ground(canvas, &raster, resize.background)
+    };
     match raster.channels() {
-        3 => convolve::<U8x3>(&raster, &mut data, to, &options),
-        _ => convolve::<U8x4>(&raster, &mut data, to, &options),
+        3 => convolve::<U8x3>(&raster, &mut data, canvas, to, &options),
+        _ => convolve::<U8x4>(&raster, &mut data, canvas, to, &options),
     }
     .expect("a raster holds exactly its pixels, and the plan stays within them");
-    Cow::Owned(Raster::new(to.0, to.1, raster.has_alpha(), data))
+    Cow::Owned(Raster::new(canvas.0, canvas.1, raster.has_alpha(), data))
+}
+
+/// The picture in exactly this size.
+pub(super) fn scale(raster: Raster, to: (u32, u32)) -> Raster {
+    let resize =
+        Resize { width: Some(to.0), height: Some(to.1), fit: Fit::Fill, enlarge: true, background: Color::WHITE };
+    self::resize(Cow::Owned(raster), &resize).into_owned()
+}
+
+/// A canvas of one colour, with as many channels as the picture.
+fn ground((width, height): (u32, u32), raster: &Raster, Color([r, g, b]): Color) -> Vec<u8> {
+    let pixels = width as usize * height as usize;
+    if raster.has_alpha() { [r, g, b, 255].repeat(pixels) } else { [r, g, b].repeat(pixels) }
 }
 
 /// Of one pixel type: the resizer's own choice at run time would have thirteen of them compiled, for two minutes.
 fn convolve<P: PixelTrait>(
     raster: &Raster,
     data: &mut [u8],
+    canvas: (u32, u32),
     (width, height): (u32, u32),
     options: &ResizeOptions,
 ) -> Result<(), Box<dyn Error>> {
     let source = TypedImageRef::<P>::from_buffer(raster.width(), raster.height(), raster.bytes())?;
-    let mut target = TypedImage::<P>::from_buffer(width, height, data)?;
+    let target = TypedImage::<P>::from_buffer(canvas.0, canvas.1, data)?;
+    let (left, top) = ((canvas.0 - width) / 2, (canvas.1 - height) / 2);
+    let mut target = TypedCroppedImageMut::new(target, left, top, width, height)?;
     Ok(Resizer::new().resize_typed(&source, &mut target, options)?)
 }
 
@@ -95,10 +127,15 @@ mod tests {
 
     use super::*;
 
+    /// All of a picture, resized.
+    fn whole(raster: Raster, spec: &Resize) -> Raster {
+        resize(Cow::Owned(raster), spec).into_owned()
+    }
+
     fn check(source: (u32, u32), json: &str, expected: (u32, u32)) {
         let spec: Resize = serde_json::from_str(json).unwrap();
         let raster = Raster::new(source.0, source.1, false, vec![90; source.0 as usize * source.1 as usize * 3]);
-        let got = resize(Cow::Owned(raster), &spec);
+        let got = whole(raster, &spec);
         assert_eq!((got.width(), got.height()), expected, "{source:?} {json}");
         assert!(got.bytes().iter().all(|&v| v == 90), "{source:?} {json}: a flat picture stays flat");
     }
@@ -122,11 +159,42 @@ mod tests {
     }
 
     #[test]
+    fn contain_puts_the_whole_picture_in_the_middle_of_its_box() {
+        for (source, json, inner) in [
+            ((40, 20), r##"{"width":10,"height":9,"fit":"contain","background":"#010203"}"##, (0, 2, 10, 5)),
+            ((4, 2), r##"{"width":10,"height":9,"fit":"contain","background":"#010203"}"##, (3, 3, 4, 2)),
+            (
+                (4, 2),
+                r##"{"width":10,"height":9,"fit":"contain","background":"#010203","enlarge":true}"##,
+                (0, 2, 10, 5),
+            ),
+            ((20, 40), r##"{"width":9,"height":10,"fit":"contain","background":"#010203"}"##, (2, 0, 5, 10)),
+        ] {
+            for alpha in [false, true] {
+                let pixel = if alpha { &[200, 90, 30, 128][..] } else { &[200, 90, 30] };
+                let raster =
+                    Raster::new(source.0, source.1, alpha, pixel.repeat(source.0 as usize * source.1 as usize));
+                let spec: Resize = serde_json::from_str(json).unwrap();
+                let got = whole(raster, &spec);
+                assert_eq!((Some(got.width()), Some(got.height())), (spec.width, spec.height));
+                let (left, top, width, height) = inner;
+                for (at, found) in got.bytes().chunks_exact(pixel.len()).enumerate() {
+                    let (x, y) = (at as u32 % got.width(), at as u32 / got.width());
+                    let within = (left..left + width).contains(&x) && (top..top + height).contains(&y);
+                    let expected = if within { pixel } else { &[1, 2, 3, 255][..pixel.len()] };
+                    let near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= 1);
+                    assert!(near, "{source:?} {json} at {x}, {y}: {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn cover_keeps_the_middle() {
         let row = [[0; 3], [9; 3], [9; 3], [0; 3]].concat();
         let raster = Raster::new(4, 2, false, [row.clone(), row].concat());
         let spec = serde_json::from_str(r#"{"width":2,"height":2,"fit":"cover"}"#).unwrap();
-        assert_eq!(resize(Cow::Owned(raster), &spec).bytes(), [9; 12]);
+        assert_eq!(whole(raster, &spec).bytes(), [9; 12]);
     }
 
     #[test]
@@ -134,7 +202,7 @@ mod tests {
         let half = [[255, 0, 0, 255], [0, 255, 0, 0]].concat();
         let raster = Raster::new(2, 64, true, half.repeat(64));
         let spec = serde_json::from_str(r#"{"width":1,"height":64,"fit":"fill"}"#).unwrap();
-        let got = resize(Cow::Owned(raster), &spec);
+        let got = whole(raster, &spec);
         assert!(got.bytes().as_chunks().0.iter().all(|&[r, g, b, _]: &[u8; 4]| r == 255 && g == 0 && b == 0));
     }
 
@@ -144,7 +212,7 @@ mod tests {
             width in 1u32..70_000, height in 1u32..70_000,
             box_width in proptest::option::of(1u32..=MAX_SIDE), box_height in 1u32..=MAX_SIDE, enlarge: bool,
         ) {
-            let spec = Resize { width: box_width, height: Some(box_height), fit: Fit::Inside, enlarge };
+            let spec = Resize { width: box_width, height: Some(box_height), fit: Fit::Inside, enlarge, background: Color::WHITE };
             let (w, h) = plan((width, height), &spec).to;
             prop_assert!(w >= 1 && h >= 1);
             prop_assert!(w <= box_width.unwrap_or(u32::MAX) && h <= box_height);
@@ -155,10 +223,11 @@ mod tests {
         #[test]
         fn no_fit_enlarges_unasked(
             width in 1u32..70_000, height in 1u32..70_000, box_width in 1u32..=MAX_SIDE, box_height in 1u32..=MAX_SIDE,
-            fit in prop_oneof![Just(Fit::Inside), Just(Fit::Cover), Just(Fit::Fill)],
+            fit in prop_oneof![Just(Fit::Inside), Just(Fit::Cover), Just(Fit::Contain), Just(Fit::Fill)],
         ) {
-            let spec = Resize { width: Some(box_width), height: Some(box_height), fit, enlarge: false };
-            let Plan { from, to } = plan((width, height), &spec);
+            let spec = Resize { width: Some(box_width), height: Some(box_height), fit, enlarge: false, background: Color::WHITE };
+            let Plan { from, to, canvas } = plan((width, height), &spec);
+            prop_assert_eq!(canvas, if fit == Fit::Contain { (box_width, box_height) } else { to });
             prop_assert!((1..=width.min(box_width)).contains(&to.0) && (1..=height.min(box_height)).contains(&to.1));
             prop_assert!(from.0 <= f64::from(width) && from.1 <= f64::from(height));
         }

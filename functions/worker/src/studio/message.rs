@@ -5,21 +5,23 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::error::Code;
 use shared::format::Format;
-use shared::recipe::{Recipe, WatermarkText};
+use shared::recipe::{ImageName, Recipe, WatermarkText};
 
-use crate::image::Crop;
+use crate::image::View;
 
 /// One photo's work. The file follows in a frame of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Order {
     /// Length of the file, in bytes.
     pub bytes: usize,
-    /// What to make of it; nothing: only the crop is wanted.
+    /// What to make of it; nothing: only the classifier's view is wanted.
     pub recipe: Option<Recipe>,
+    /// Names and lengths, in bytes, of the watermark images that the recipe names. Their files follow the photo's.
+    pub images: Vec<(ImageName, usize)>,
     /// Drawn where the recipe names no text.
     pub watermark_text: WatermarkText,
     /// What the classifier looks at.
-    pub crop: Crop,
+    pub view: View,
     /// Most pixels of the photo.
     pub max_pixels: u64,
     /// What it may cost.

@@ -18,6 +18,7 @@ mod message;
 mod process;
 mod room;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -26,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use shared::error::{Code, Failure};
 use shared::format::Format;
-use shared::recipe::{Recipe, WatermarkText};
+use shared::recipe::Recipe;
 
 use frame::FrameError;
 use message::{Answer, Budget, Order};
@@ -35,7 +36,7 @@ use process::{Death, Process};
 pub use process::{Holder, Leash};
 
 use crate::image::Header;
-pub use crate::image::{Cost, Crop};
+pub use crate::image::{Cost, View, Watermarks};
 
 /// The one argument that makes the executable a studio. No option of anybody's: it stands in no help text.
 const ARGUMENT: &str = "darkroom-studio";
@@ -115,8 +116,8 @@ enum StudioError {
 #[derive(Debug)]
 pub struct Studios {
     program: PathBuf,
-    watermark_text: WatermarkText,
-    crop: Crop,
+    watermarks: Watermarks,
+    view: View,
     max_pixels: u64,
     /// Those that wait for a photo. As many photos as there are callers can be at work at once.
     idle: Mutex<Vec<Process>>,
@@ -127,12 +128,12 @@ impl Studios {
     pub fn open(
         program: PathBuf,
         count: usize,
-        watermark_text: WatermarkText,
-        crop: Crop,
+        watermarks: Watermarks,
+        view: View,
         max_pixels: u64,
     ) -> io::Result<Self> {
         let idle = (0..count).map(|_| Process::start(&program)).collect::<io::Result<_>>()?;
-        Ok(Self { program, watermark_text, crop, max_pixels, idle: Mutex::new(idle) })
+        Ok(Self { program, watermarks, view, max_pixels, idle: Mutex::new(idle) })
     }
 
     /// Has a photo decoded, and the derivatives of a recipe made, if one is given. Blocks until all is done.
@@ -150,16 +151,23 @@ impl Studios {
         let Process { child, mut orders, mut answers } = self.take().map_err(|error| {
             Failure::transient("no process could be started for the photo", StudioError::Start(error))
         })?;
+        // One that is not configured is refused by the studio, as any part of a recipe that cannot be carried out.
+        let images: BTreeMap<_, _> = recipe
+            .iter()
+            .flat_map(Recipe::image_names)
+            .filter_map(|name| self.watermarks.images.get_key_value(name))
+            .collect();
         let order = Order {
             bytes: file.len(),
-            watermark_text: self.watermark_text.clone(),
-            crop: self.crop,
+            images: images.iter().map(|(&name, image)| (name.clone(), image.len())).collect(),
+            watermark_text: self.watermarks.text.clone(),
+            view: self.view,
             max_pixels: self.max_pixels,
             budget: Budget { memory: cost.studio, time: cost.time, output: cost.output as usize },
             recipe,
         };
         leash.tie(child);
-        let outcome = converse(&mut orders, &mut answers, &order, file, taken);
+        let outcome = converse(&mut orders, &mut answers, &order, file, images.into_values(), taken);
         // Nobody else unties.
         let Some(child) = leash.untie() else { return Err(Failure::permanent(StudioError::Killed)) };
         let outcome = match outcome {
@@ -213,19 +221,23 @@ impl Drop for Studios {
 }
 
 /// Gives an order and hears what comes of it: derivatives or a failure. An error means that the studio is of no more use.
-fn converse(
+fn converse<'a>(
     orders: &mut impl Write,
     answers: &mut impl Read,
     order: &Order,
     file: Vec<u8>,
+    images: impl Iterator<Item = &'a Vec<u8>>,
     taken: impl FnOnce(Taken),
 ) -> Result<Result<Vec<Print>, Failure>, FrameError> {
     frame::tell(orders, order)?;
     frame::send(orders, &file)?;
     drop(file);
+    for image in images {
+        frame::send(orders, image)?;
+    }
     match frame::hear(answers)? {
         Answer::Taken { width, height } => {
-            let cropped = frame::receive_exactly(answers, order.crop.bytes())?;
+            let cropped = frame::receive_exactly(answers, order.view.bytes())?;
             taken(Taken { width, height, cropped });
         }
         other => return failure(other).map(Err),

@@ -1,15 +1,18 @@
-//! The child process: takes an order, decodes, crops, renders, and tells what came of it.
+//! The child process: takes an order, decodes, shows the classifier its view, renders, and tells what came of it.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use shared::recipe::ImageName;
+
 use super::frame::{self, FrameError};
 use super::limits::{self, Watchdog};
 use super::message::{Answer, Order};
-use crate::image::{self, ImageError, Photo, Rendered, Watermarker};
+use crate::image::{self, ImageError, Photo, Rendered, Watermarker, Watermarks};
 
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +38,11 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
         };
         let _limited = watchdog.limit(order.budget);
         let file = frame::receive(&mut orders, order.bytes)?;
-        match catch_unwind(AssertUnwindSafe(|| develop(file, &order, &mut answers))) {
+        let mut images = BTreeMap::new();
+        for (name, length) in &order.images {
+            images.insert(name.clone(), frame::receive(&mut orders, *length)?);
+        }
+        match catch_unwind(AssertUnwindSafe(|| develop(file, images, &order, &mut answers))) {
             Ok(Ok(())) => {}
             Ok(Err(Stop::Image(error))) => frame::tell(&mut answers, &refusal(&error))?,
             Ok(Err(Stop::Frame(error))) => return Err(error.into()),
@@ -47,13 +54,13 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn develop(file: Vec<u8>, order: &Order, answers: &mut File) -> Result<(), Stop> {
+fn develop(file: Vec<u8>, images: BTreeMap<ImageName, Vec<u8>>, order: &Order, answers: &mut File) -> Result<(), Stop> {
     let photo = Photo::decode(&file, order.max_pixels)?;
     drop(file);
     frame::tell(answers, &Answer::Taken { width: photo.width(), height: photo.height() })?;
-    frame::send(answers, &order.crop.of(photo.raster()))?;
+    frame::send(answers, &order.view.of(photo.raster()))?;
     let Some(recipe) = &order.recipe else { return Ok(()) };
-    let watermarker = Watermarker::new(order.watermark_text.clone());
+    let watermarker = Watermarker::new(Watermarks { text: order.watermark_text.clone(), images });
     image::render(photo, recipe, &watermarker, order.budget.output, |rendered| {
         let Rendered { format, width, height, bytes } = rendered;
         frame::tell(answers, &Answer::Made { format, width, height })?;

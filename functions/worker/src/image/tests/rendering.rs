@@ -3,7 +3,8 @@
 use super::*;
 
 fn watermarker() -> Watermarker {
-    Watermarker::new("© Darkroom".to_owned().try_into().unwrap())
+    let logo = ("logo.png".to_owned().try_into().unwrap(), fixture("rgba.png"));
+    Watermarker::new(Watermarks { text: "© Darkroom".to_owned().try_into().unwrap(), images: [logo].into() })
 }
 
 fn recipe(json: &str) -> Recipe {
@@ -170,8 +171,160 @@ fn the_default_mark_stands_bottom_right_and_nowhere_else() {
         assert!(left > 800 && top > 800, "{left} {top}");
         assert!((1165..1190).contains(&right) && (865..890).contains(&bottom), "{right} {bottom}");
         let ends = marked.raster().bytes().iter().fold((255, 0), |(low, high), &v| (v.min(low), v.max(high)));
-        assert!(ends.0 < 130 && ends.1 > 225, "letters and halo stand out on {ground:?}: {ends:?}");
+        assert!(ends.0 < 130 && ends.1 >= 225, "letters and halo stand out on {ground:?}: {ends:?}");
     }
+}
+
+#[test]
+fn a_crop_counts_from_the_corner_of_the_upright_photo() {
+    for name in ["rgb-16.png", "orientation-6.png", "orientation-3.png", "rgba.png"] {
+        let photo = decode(&fixture(name)).unwrap();
+        let quarter = r#"[{"name":"a","crop":{"x":24,"y":0,"width":24,"height":16},"watermark":false,"format":"png"}]"#;
+        let (derivative, part) = rendered(photo.clone(), quarter);
+        assert_eq!((derivative.width, derivative.height), (24, 16), "{name}");
+        let expected = quarters(&photo)[1];
+        assert_close(name, quarters(&part), [expected; 4], 1);
+        let resized = quarter.replace(r#""watermark""#, r#""resize":{"width":12},"watermark""#);
+        let (derivative, part) = rendered(photo.clone(), &resized);
+        assert_eq!((derivative.width, derivative.height), (12, 8), "{name}");
+        assert_close(name, quarters(&part), [expected; 4], 1);
+        let error = render(photo, &recipe(&quarter.replace(r#""x":24"#, r#""x":25"#))).unwrap_err();
+        assert_eq!(error.code().as_str(), "INVALID_RECIPE", "{name}");
+    }
+}
+
+#[test]
+fn every_shape_fits_every_way() {
+    // Width and height of the photo, and what `inside`, `cover`, `contain` and `fill` make of it in a box of 30 × 20.
+    for (size, expected) in [
+        ((60, 40), [(30, 20), (30, 20), (30, 20), (30, 20)]),
+        ((60, 60), [(20, 20), (30, 20), (30, 20), (30, 20)]),
+        ((90, 20), [(30, 7), (30, 20), (30, 20), (30, 20)]),
+        ((10, 90), [(2, 20), (10, 7), (30, 20), (10, 20)]),
+        ((15, 10), [(15, 10), (15, 10), (30, 20), (15, 10)]),
+        ((1, 1), [(1, 1), (1, 1), (30, 20), (1, 1)]),
+    ] {
+        for (fit, expected) in ["inside", "cover", "contain", "fill"].into_iter().zip(expected) {
+            let json = format!(
+                r#"[{{"name":"a","resize":{{"width":30,"height":20,"fit":"{fit}"}},"watermark":false,"format":"png"}}]"#
+            );
+            let (derivative, _) = rendered(flat(size.0, size.1, &[9, 9, 9]), &json);
+            assert_eq!((derivative.width, derivative.height), expected, "{size:?} {fit}");
+            let enlarged = json.replace(r#""fit""#, r#""enlarge":true,"fit""#);
+            let (derivative, _) = rendered(flat(size.0, size.1, &[9, 9, 9]), &enlarged);
+            let boxed = (derivative.width, derivative.height);
+            assert!(boxed == (30, 20) || fit == "inside" && (boxed.0 == 30 || boxed.1 == 20), "{size:?} {fit}");
+        }
+    }
+}
+
+#[test]
+fn filters_are_applied_before_the_watermark() {
+    let photo = flat(600, 400, &[250, 40, 10]);
+    let (_, plain) =
+        rendered(photo.clone(), r#"[{"name":"a","filters":["grayscale"],"watermark":false,"format":"png"}]"#);
+    assert!(plain.raster().is_grey());
+    let json = r##"[{"name":"a","filters":["grayscale"],"watermark":{"color":"#ff0000"},"format":"png"}]"##;
+    let (_, marked) = rendered(photo, json);
+    assert!(!marked.raster().is_grey(), "the mark keeps its colour");
+}
+
+#[test]
+fn a_blurred_and_a_sharpened_photo_keep_its_size_and_its_mean() {
+    let photo = decode(include_bytes!("../../../../../assets/samples/cat.jpg")).unwrap();
+    let mean = |photo: &Photo| {
+        let bytes = photo.raster().bytes();
+        bytes.iter().map(|&v| f64::from(v)).sum::<f64>() / bytes.len() as f64
+    };
+    for filter in [r#"{"blur":2}"#, r#"{"sharpen":1}"#] {
+        let json = format!(r#"[{{"name":"a","filters":[{filter}],"watermark":false,"format":"png"}}]"#);
+        let (derivative, again) = rendered(photo.clone(), &json);
+        assert_eq!((derivative.width, derivative.height), (photo.width(), photo.height()));
+        assert!((mean(&again) - mean(&photo)).abs() < 1.0, "{filter}");
+        assert!(again.raster() != photo.raster(), "{filter}");
+    }
+}
+
+/// A derivative of grey with this watermark and nothing else.
+fn marked(size: (u32, u32), watermark: &str) -> (Photo, Photo) {
+    let photo = flat(size.0, size.1, &[128, 128, 128]);
+    let json = format!(r#"[{{"name":"a","watermark":{watermark},"format":"png"}}]"#);
+    let (_, marked) = rendered(photo.clone(), &json);
+    (photo, marked)
+}
+
+#[test]
+fn tiles_are_everywhere_and_leave_most_of_the_photo_to_be_seen() {
+    for watermark in [r#"{"position":"tile"}"#, r#"{"image":"logo.png","position":"tile"}"#] {
+        let (photo, marked) = marked((900, 600), watermark);
+        let differs = |x: usize, y: usize| {
+            let at = y * photo.raster().stride() + x * 3;
+            photo.raster().bytes()[at..at + 3] != marked.raster().bytes()[at..at + 3]
+        };
+        for (left, top) in (0..9).map(|n| (n % 3 * 300, n / 3 * 200)) {
+            let count =
+                (left..left + 300).flat_map(|x| (top..top + 200).map(move |y| (x, y))).filter(|&(x, y)| differs(x, y));
+            assert!((300..40_000).contains(&count.count()), "{watermark} at {left}, {top}");
+        }
+        let furthest = marked.raster().bytes().iter().map(|&value| value.abs_diff(128)).max().unwrap();
+        assert!((20..90).contains(&furthest), "{watermark} is to be seen through: {furthest}");
+    }
+}
+
+#[test]
+fn an_image_is_drawn_as_it_is() {
+    let solid = r#"{"image":"logo.png","opacity":1,"size":0.9,"margin":0.05,"position":"center"}"#;
+    let (photo, marked) = marked((400, 300), solid);
+    let (left, top, right, bottom) = changed(&photo, &marked).unwrap();
+    // 48 × 32 pixels come out as 360 wide, nine tenths, and 240 high; the last quarter is transparent.
+    assert_eq!((left, top, right, bottom), (20, 30, 379, 269));
+    let at = |x: usize, y: usize| {
+        let at = y * marked.raster().stride() + x * 3;
+        <[u8; 3]>::try_from(&marked.raster().bytes()[at..at + 3]).unwrap()
+    };
+    assert_eq!(
+        [at(110, 90), at(290, 90), at(110, 210), at(290, 210)],
+        [[255, 0, 0], [64, 192, 64], [0, 0, 255], [128; 3]]
+    );
+}
+
+#[test]
+fn an_image_that_is_not_there_is_the_recipes_fault() {
+    let json = r#"[{"name":"a","watermark":{"image":"other.png"}}]"#;
+    let error = render(flat(300, 300, &[1, 2, 3]), &recipe(json)).unwrap_err();
+    assert_eq!(error.code().as_str(), "INVALID_RECIPE");
+    assert!(error.message().contains("other.png"), "{}", error.message());
+}
+
+#[test]
+fn an_outline_has_its_own_colour_or_is_off() {
+    let extremes = |watermark: &str| {
+        let (_, marked) = marked((900, 600), watermark);
+        let pixels = marked.raster().bytes().as_chunks::<3>().0.to_vec();
+        let darkest = pixels.iter().map(|pixel| pixel.iter().copied().max().unwrap()).min().unwrap();
+        let reddest = pixels.iter().map(|&[r, g, _]| r.saturating_sub(g)).max().unwrap();
+        (darkest, reddest)
+    };
+    assert!(extremes("{}").0 < 80, "a dark one, unasked");
+    assert_eq!(extremes(r#"{"outline":false}"#), (128, 0));
+    let (darkest, reddest) = extremes(r##"{"outline":"#ff0000"}"##);
+    assert!(darkest >= 128 && reddest > 60, "{darkest} {reddest}");
+}
+
+#[test]
+fn lossless_is_every_pixel_and_progressive_the_same_pixels_in_another_order() {
+    for name in ["rgba.png", "rgb-16.png", "grey-alpha.png"] {
+        let photo = decode(&fixture(name)).unwrap();
+        let (_, again) = rendered(photo.clone(), r#"[{"name":"a","watermark":false,"format":"webp","lossless":true}]"#);
+        assert_eq!(again.raster(), photo.raster(), "{name}");
+    }
+    let photo = decode(&fixture("baseline.jpg")).unwrap();
+    let (baseline, one) = rendered(photo.clone(), r#"[{"name":"a","watermark":false}]"#);
+    let (progressive, other) = rendered(photo, r#"[{"name":"a","watermark":false,"progressive":true}]"#);
+    assert_eq!(one.raster(), other.raster());
+    // Start of frame, baseline and progressive.
+    let has = |file: &Rendered, marker: u8| file.bytes.windows(3).any(|part| part == [0xFF, marker, 0]);
+    assert!(has(&baseline, 0xC0) && !has(&baseline, 0xC2) && has(&progressive, 0xC2));
 }
 
 #[test]
