@@ -10,7 +10,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BINARY, ROOT
+from conftest import BINARY, ROOT, encoded
+from PIL import Image
 
 MODEL = ROOT / "models" / "efficientnet-lite0"
 GOOD = {
@@ -132,3 +133,27 @@ def test_a_recipe_file_that_cannot_be_used_is_named(tmp_path, content, part):
     (tmp_path / "other.json").write_text(content)
     said = start("worker", {**GOOD, "DEFAULT_RECIPE": str(tmp_path / "default.json")})
     assert named(said) == {"DEFAULT_RECIPE"} and "other.json" in said and part in said, said
+
+
+def png(width, height, **options):
+    return encoded(Image.new("RGBA", (width, height), "red"), "PNG", **options)
+
+
+IMAGES = {
+    "no image": ("logo.png", b"logo", "logo.png is no PNG"),
+    "an image of another kind": ("logo.png", encoded(Image.new("RGB", (9, 9)), "JPEG"), "logo.png is no PNG"),
+    "an image that is too wide": ("logo.png", png(1025, 1), "logo.png is no PNG of at most 1024 pixels a side"),
+    "an image whose file is too long": ("logo.png", png(9, 9) + bytes(1 << 20), "and 1024 KiB"),
+    "a name that no recipe can say": ("my logo.png", png(9, 9), "my logo.png cannot be named"),
+    "another image than a recipe names": ("icon.png", png(9, 9), "other.json names the watermark image `logo.png`"),
+}
+
+
+@pytest.mark.parametrize("title", IMAGES)
+def test_a_watermark_image_that_cannot_be_used_is_named(tmp_path, title):
+    name, content, part = IMAGES[title]
+    shutil.copy(GOOD["DEFAULT_RECIPE"], tmp_path / "default.json")
+    (tmp_path / "other.json").write_text('[{"name":"a","watermark":{"image":"logo.png"}}]')
+    (tmp_path / name).write_bytes(content)
+    said = start("worker", {**GOOD, "DEFAULT_RECIPE": str(tmp_path / "default.json")})
+    assert named(said) == {"DEFAULT_RECIPE"} and part in said, said

@@ -1,0 +1,94 @@
+"""Recipes carried out by the running product, seen through somebody else's decoder."""
+
+import io
+import shutil
+import subprocess
+import sys
+
+import pytest
+import requests
+from conftest import BINARY, ROOT, encoded, sample
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def with_logo(tmp_path_factory):
+    """A Darkroom whose recipes may name a green square."""
+    from conftest import Darkroom
+
+    folder = tmp_path_factory.mktemp("logo")
+    shutil.copytree(ROOT / "assets" / "recipes", folder / "recipes")
+    (folder / "recipes" / "logo.png").write_bytes(encoded(Image.new("RGB", (64, 64), "#00ff00"), "PNG"))
+    instance = Darkroom(folder / "data", {"DEFAULT_RECIPE": str(folder / "recipes" / "default.json")})
+    yield instance
+    assert instance.stop() == 0
+
+
+def quarters():
+    """Red, green, blue and yellow, 200 × 100 pixels each."""
+    image = Image.new("RGB", (400, 200))
+    for color, corner in (("red", (0, 0)), ("lime", (200, 0)), ("blue", (0, 100)), ("yellow", (200, 100))):
+        image.paste(color, (*corner, corner[0] + 200, corner[1] + 100))
+    return encoded(image, "PNG")
+
+
+def made(darkroom, photo, *steps):
+    """What comes of a photo by these steps, each a derivative of its own."""
+    recipe = [{"name": f"d{number}", "format": "png", "watermark": False, **step} for number, step in enumerate(steps)]
+    job = darkroom.completed(darkroom.upload(photo, derivatives=recipe))
+    return [Image.open(io.BytesIO(requests.get(each["url"]).content)) for each in job["derivatives"]]
+
+
+def test_each_step_does_what_it_says(with_logo):
+    green, boxed, grey, dark, marked, tiled = made(
+        with_logo,
+        quarters(),
+        {"crop": {"x": 200, "y": 0, "width": 200, "height": 100}},
+        {"resize": {"width": 100, "height": 100, "fit": "contain", "background": "#102030"}},
+        {"filters": ["grayscale"]},
+        {"filters": ["invert", {"brightness": -50}]},
+        {"watermark": {"image": "logo.png", "position": "top-left", "size": 0.5, "margin": 0, "opacity": 1}},
+        {"watermark": {"image": "logo.png", "position": "tile", "size": 0.1, "opacity": 1}},
+    )
+    assert green.size == (200, 100) and green.getcolors() == [(20_000, (0, 255, 0))]
+    assert boxed.size == (100, 100) and boxed.getpixel((50, 10)) == boxed.getpixel((50, 90)) == (16, 32, 48)
+    assert boxed.getpixel((20, 30)) == (255, 0, 0) and boxed.getpixel((80, 70)) == (255, 255, 0)
+    assert grey.mode == "L" and grey.getpixel((10, 10)) == 54
+    assert dark.getpixel((10, 10)) == (0, 128, 128)
+    assert marked.getpixel((50, 50)) == (0, 255, 0) and marked.getpixel((110, 50)) == (255, 0, 0)
+    assert len({(x // 100, y // 100) for x in range(400) for y in range(200) if tiled.getpixel((x, y)) == (0, 255, 0)}) == 8
+
+
+def test_formats_have_their_options(with_logo):
+    photo = sample("cat.jpg")
+    lossless, lossy, progressive, baseline = made(
+        with_logo,
+        photo,
+        {"format": "webp", "lossless": True},
+        {"format": "webp", "quality": 30},
+        {"format": "jpeg", "progressive": True},
+        {"format": "jpeg"},
+    )
+    source = Image.open(io.BytesIO(photo)).convert("RGB")
+    assert lossless.convert("RGB").tobytes() == source.tobytes() != lossy.convert("RGB").tobytes()
+    assert progressive.info.get("progressive") and not baseline.info.get("progressive")
+    assert progressive.tobytes() == baseline.tobytes()
+
+
+@pytest.mark.parametrize(
+    "step, part",
+    [
+        ({"crop": {"x": 300, "y": 0, "width": 101, "height": 1}}, "at least 401 × 1 pixels; this one has 400 × 200"),
+        ({"watermark": {"image": "other.png"}}, "no watermark image `other.png`"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_the_recipes_fault(with_logo, step, part):
+    job = with_logo.finished(with_logo.upload(quarters(), derivatives=[{"name": "a", **step}]))
+    assert (job["status"], job["errorCode"], job["attempts"]) == ("FAILED", "INVALID_RECIPE", 1)
+    assert part in job["errorMessage"]
+
+
+def test_every_option_is_on_the_contact_sheet(tmp_path):
+    script, sheet = ROOT / "scripts" / "contact-sheet", tmp_path / "sheet.png"
+    subprocess.run([sys.executable, script, BINARY, "--output", sheet], check=True, timeout=300)
+    assert Image.open(sheet).width > 1000
