@@ -203,6 +203,30 @@ fn every_recipe_stays_within_what_is_foretold() {
 }
 
 #[test]
+fn a_lossless_webp_stays_within_what_is_foretold() {
+    let studios = studios();
+    let (width, height) = (2000, 1500);
+    let flat = vec![90; 2000 * 1500 * 3];
+    let smooth: Vec<u8> = (0..1500u32)
+        .flat_map(|y| (0..2000u32).flat_map(move |x| [x / 8, y / 6, (x + y) / 14].map(|v| v as u8)))
+        .collect();
+    let stripes: Vec<u8> = (0..1500u32)
+        .flat_map(|y| (0..2000u32).flat_map(move |x| [x * y % 7, x % 251, y % 13].map(|v| v as u8)))
+        .collect();
+    for (name, pixels) in [("flat", flat), ("smooth", smooth), ("stripes", stripes), ("noise", noise(2000 * 1500 * 3))]
+    {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        for mark in ["", r#""watermark":false,"#] {
+            let recipe = recipe(&format!(r#"[{{"name":"a",{mark}"format":"webp","lossless":true}}]"#));
+            developed(&studios, &file, &recipe).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+}
+
+#[test]
 fn every_fixture_is_developed() {
     let studios = studios();
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).unwrap() {

@@ -30,7 +30,7 @@ const TIME: Duration = Duration::from_secs(4);
 const MORE_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes a pixel that libwebp takes to find out how a picture is written best without a loss.
-const LOSSLESS_WEBP: u64 = 64;
+const LOSSLESS_WEBP: u64 = 25;
 
 /// What one photo takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
