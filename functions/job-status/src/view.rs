@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shared::error::Code;
-use shared::job::{Classification, Derivative, Job, JobId, Source, State, Status};
+use shared::job::{Classification, Derivative, Job, JobId, Placeholder, Source, State, Status};
 use shared::time::Timestamp;
 
 /// The body of `GET /jobs/{jobId}`.
@@ -33,6 +33,8 @@ pub(crate) struct JobView<'a> {
     source: Option<&'a Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     classification: Option<&'a Classification>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placeholder: Option<&'a Placeholder>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     derivatives: &'a [Derivative],
 }
@@ -54,6 +56,7 @@ impl<'a> JobView<'a> {
             attempts: Some(job.attempts).filter(|attempts| *attempts > 0),
             source: None,
             classification: None,
+            placeholder: None,
             derivatives: &[],
         };
         match &job.state {
@@ -62,6 +65,7 @@ impl<'a> JobView<'a> {
                 view.download_url_expires_at = completed.download_url_expires_at;
                 view.source = Some(&completed.source);
                 view.classification = Some(&completed.classification);
+                view.placeholder = completed.placeholder.as_ref();
                 view.derivatives = &completed.derivatives;
             }
             State::Failed { error_code, error_message } => {

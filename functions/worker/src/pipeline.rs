@@ -113,6 +113,7 @@ impl Pipeline {
         Ok(Completed {
             source,
             classification,
+            placeholder: Some(taken.placeholder),
             processed_url: format!("s3://{}/{first}", self.processed.name()),
             derivatives,
             download_url_expires_at: None,

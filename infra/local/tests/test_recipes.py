@@ -1,5 +1,6 @@
 """Recipes carried out by the running product, seen through somebody else's decoder."""
 
+import base64
 import io
 import shutil
 import subprocess
@@ -86,6 +87,13 @@ def test_what_cannot_be_carried_out_is_the_recipes_fault(with_logo, step, part):
     job = with_logo.finished(with_logo.upload(quarters(), derivatives=[{"name": "a", **step}]))
     assert (job["status"], job["errorCode"], job["attempts"]) == ("FAILED", "INVALID_RECIPE", 1)
     assert part in job["errorMessage"]
+
+
+def test_a_completed_job_has_a_placeholder(with_logo):
+    job = with_logo.completed(with_logo.upload(encoded(Image.new("RGB", (300, 200), "#2050a0"), "PNG")))
+    assert job["placeholder"]["dominantColor"] == "#2050a0"
+    # The five bytes of a header and at least one of a colour.
+    assert 6 <= len(base64.b64decode(job["placeholder"]["thumbHash"])) <= 25
 
 
 def test_every_option_is_on_the_contact_sheet(tmp_path):

@@ -29,7 +29,7 @@ pub use life::{Delivery, End, Lease, Transition};
 pub use result::{Classification, Derivative, Prediction, Source};
 
 use crate::error::Code;
-use crate::recipe::Recipe;
+use crate::recipe::{Color, Recipe};
 use crate::time::Timestamp;
 
 /// How long after its URL expired an upload may still arrive: a slow connection may take this long to finish.
@@ -145,6 +145,9 @@ pub struct Completed {
     pub source: Source,
     /// What it shows.
     pub classification: Classification,
+    /// What stands for it until it is loaded; absent in rows that were written before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<Placeholder>,
     /// What was made of it, in the recipe's order.
     pub derivatives: Vec<Derivative>,
     /// `s3://bucket/key` of the first derivative.
@@ -152,6 +155,16 @@ pub struct Completed {
     /// End of the download URLs that are kept in [`Self::derivatives`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub download_url_expires_at: Option<Timestamp>,
+}
+
+/// What a page shows in a photo's place before there is anything else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placeholder {
+    /// The photo at a glance, in some twenty bytes, as base64: <https://evanw.github.io/thumbhash/>.
+    pub thumb_hash: String,
+    /// The colour that most of it has.
+    pub dominant_color: Color,
 }
 
 /// Which version of an object a job is about, as the S3 event names it.

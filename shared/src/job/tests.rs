@@ -81,6 +81,7 @@ pub(super) fn result() -> Completed {
     Completed {
         source,
         classification,
+        placeholder: Some(Placeholder { thumb_hash: "aGFzaA==".into(), dominant_color: Color([1, 2, 3]) }),
         derivatives: vec![],
         processed_url: "s3://p/k".into(),
         download_url_expires_at: None,

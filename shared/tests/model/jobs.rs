@@ -298,6 +298,7 @@ pub(crate) fn result(version: u8) -> Completed {
             e_tag: version.to_string(),
         },
         classification: Classification { model: "m".into(), predicted_class: "cat".into(), predictions: vec![] },
+        placeholder: None,
         derivatives: vec![],
         processed_url: "s3://processed/photo.jpg".into(),
         download_url_expires_at: None,

@@ -10,7 +10,8 @@
 //! 5. For each derivative of the recipe: `crop`, `resize`, `filters`, `watermark` (its letters from `lettering`), `encode`
 //!    (with `palette` for GIF) into an `output` of limited length.
 //!
-//! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`. Everything here is synchronous and
+//! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`, and so does what stands for the
+//! photo until it is loaded, the `placeholder`. Everything here is synchronous and
 //! keeps one core busy; nothing here knows about buckets or jobs. Absent so far: colour profiles (pixels are taken as
 //! sRGB), and any frame but the first.
 
@@ -30,6 +31,7 @@ mod lettering;
 mod orientation;
 mod output;
 mod palette;
+mod placeholder;
 mod png;
 mod raster;
 mod resize;
@@ -45,6 +47,7 @@ mod tests;
 use std::borrow::Cow;
 
 use shared::format::Format;
+use shared::job::Placeholder;
 use shared::recipe::{DerivativeSpec, Recipe, Watermark, WatermarkChoice};
 
 pub use cost::Cost;
@@ -78,6 +81,11 @@ impl Photo {
     #[cfg(test)]
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    /// What stands for the photo until it is loaded.
+    pub(crate) fn placeholder(&self) -> Placeholder {
+        placeholder::of(&self.raster)
     }
 
     pub(crate) fn raster(&self) -> &Raster {

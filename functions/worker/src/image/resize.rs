@@ -93,6 +93,20 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, resize: &Resize) -> Cow<'a, Ra
     Cow::Owned(Raster::new(canvas.0, canvas.1, raster.has_alpha(), data))
 }
 
+/// The whole picture, quickly and roughly, no longer than this on either side. Of the source only some pixels are looked at.
+pub(super) fn glance(raster: &Raster, longest: u32) -> Raster {
+    let size = (raster.width(), raster.height());
+    let to = scaled(size, (longest, longest), false);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::SuperSampling(FilterType::Box, 4)).use_alpha(false);
+    let mut data = vec![0; to.0 as usize * to.1 as usize * raster.channels()];
+    match raster.channels() {
+        3 => convolve::<U8x3>(raster, &mut data, to, to, &options),
+        _ => convolve::<U8x4>(raster, &mut data, to, to, &options),
+    }
+    .expect("a raster holds exactly its pixels");
+    Raster::new(to.0, to.1, raster.has_alpha(), data)
+}
+
 /// The picture in exactly this size.
 pub(super) fn scale(raster: Raster, to: (u32, u32)) -> Raster {
     let resize =

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::error::Code;
 use shared::format::Format;
+use shared::job::Placeholder;
 use shared::recipe::{ImageName, Recipe, WatermarkText};
 
 use crate::image::View;
@@ -48,6 +49,8 @@ pub(super) enum Answer {
         width: u32,
         /// Height in pixels, upright.
         height: u32,
+        /// What stands for the photo until it is loaded.
+        placeholder: Placeholder,
     },
     /// A derivative is made; its bytes follow in a frame.
     Made {

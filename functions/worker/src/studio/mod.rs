@@ -27,6 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use shared::error::{Code, Failure};
 use shared::format::Format;
+use shared::job::Placeholder;
 use shared::recipe::Recipe;
 
 use frame::FrameError;
@@ -93,6 +94,8 @@ pub struct Taken {
     pub width: u32,
     /// Height in pixels, upright.
     pub height: u32,
+    /// What stands for the photo until it is loaded.
+    pub placeholder: Placeholder,
     /// RGB rows of what the classifier looks at.
     pub cropped: Vec<u8>,
 }
@@ -236,9 +239,9 @@ fn converse<'a>(
         frame::send(orders, image)?;
     }
     match frame::hear(answers)? {
-        Answer::Taken { width, height } => {
+        Answer::Taken { width, height, placeholder } => {
             let cropped = frame::receive_exactly(answers, order.view.bytes())?;
-            taken(Taken { width, height, cropped });
+            taken(Taken { width, height, placeholder, cropped });
         }
         other => return failure(other).map(Err),
     }

@@ -57,7 +57,8 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
 fn develop(file: Vec<u8>, images: BTreeMap<ImageName, Vec<u8>>, order: &Order, answers: &mut File) -> Result<(), Stop> {
     let photo = Photo::decode(&file, order.max_pixels)?;
     drop(file);
-    frame::tell(answers, &Answer::Taken { width: photo.width(), height: photo.height() })?;
+    let (width, height, placeholder) = (photo.width(), photo.height(), photo.placeholder());
+    frame::tell(answers, &Answer::Taken { width, height, placeholder })?;
     frame::send(answers, &order.view.of(photo.raster()))?;
     let Some(recipe) = &order.recipe else { return Ok(()) };
     let watermarker = Watermarker::new(Watermarks { text: order.watermark_text.clone(), images });
