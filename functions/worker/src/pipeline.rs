@@ -213,11 +213,11 @@ impl Pipeline {
 
     /// Reads the header, and refuses what would take too much.
     async fn survey(&self, file: Vec<u8>, recipe: Option<Recipe>) -> Result<Surveyed, Failure> {
-        let max_pixels = self.max_pixels;
+        let (max_pixels, view) = (self.max_pixels, self.classifier.view());
         self.capacity
             .compute(move || {
                 let header = Header::read(&file, max_pixels)?;
-                let cost = header.cost(recipe.as_ref())?;
+                let cost = header.cost(recipe.as_ref(), &view)?;
                 Ok(Surveyed { file, recipe, header, cost })
             })
             .await

@@ -43,7 +43,7 @@ fn develop(studios: &Studios, file: &[u8], recipe: &Recipe, cost: &Cost) -> Resu
 
 /// Within what is foretold, and not a byte more.
 fn developed(studios: &Studios, file: &[u8], recipe: &Recipe) -> Result<Vec<Print>, Failure> {
-    let cost = foretell(file, MAX_PIXELS, Some(recipe))?;
+    let cost = foretell(file, MAX_PIXELS, Some(recipe), &VIEW)?;
     develop(studios, file, recipe, &cost)
 }
 
@@ -162,7 +162,7 @@ fn every_kind_of_photo_stays_within_what_is_foretold() {
     // The first photo also brings what the process keeps.
     developed(&studios, &sample(), &default_recipe()).unwrap();
     for (name, file) in files {
-        let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe())).unwrap();
+        let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe()), &VIEW).unwrap();
         let process = studios.waiting()[0];
         let rest = memory(process, "RssAnon");
         let made = develop(&studios, &file, &default_recipe(), &cost).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -226,6 +226,24 @@ fn a_lossless_webp_stays_within_what_is_foretold() {
     }
 }
 
+/// At a smaller scale there are fewer pixels, but all the coefficients of a progressive photo.
+#[test]
+fn a_jpeg_at_a_smaller_scale_stays_within_what_is_foretold() {
+    let studios = studios();
+    for file in [jpeg(2400, 1600, false), jpeg(2400, 1600, true)] {
+        let mut costs = Vec::new();
+        for width in [1500, 900, 450] {
+            let recipe = recipe(&format!(
+                r#"[{{"name":"a","resize":{{"width":{width}}}}},{{"name":"b","resize":{{"width":9}}}}]"#
+            ));
+            let made = developed(&studios, &file, &recipe).unwrap_or_else(|error| panic!("{width}: {error}"));
+            assert_eq!((made[0].width, made[0].height), (width, width * 2 / 3));
+            costs.push(foretell(&file, MAX_PIXELS, Some(&recipe), &VIEW).unwrap().studio);
+        }
+        assert!(costs.is_sorted_by(|larger, smaller| larger > smaller), "{costs:?}");
+    }
+}
+
 #[test]
 fn every_fixture_is_developed() {
     let studios = studios();
@@ -243,7 +261,7 @@ fn every_fixture_is_developed() {
 fn more_memory_than_allowed_ends_the_photo_and_no_other() {
     let studios = studios();
     let file = png(2000, 1500, png::ColorType::Rgb, png::BitDepth::Eight);
-    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe())).unwrap();
+    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe()), &VIEW).unwrap();
     let process = studios.waiting();
     let outcome = develop(&studios, &file, &default_recipe(), &Cost { studio: 12 << 20, ..cost });
     check_refused(outcome, Code::ImageTooLarge, "more memory to process than");
@@ -255,7 +273,7 @@ fn more_memory_than_allowed_ends_the_photo_and_no_other() {
 fn more_time_than_allowed_ends_the_photo_and_no_other() {
     let studios = studios();
     let file = jpeg(4000, 3000, false);
-    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe())).unwrap();
+    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe()), &VIEW).unwrap();
     let outcome = develop(&studios, &file, &default_recipe(), &Cost { time: Duration::from_millis(60), ..cost });
     check_refused(outcome, Code::ImageTooLarge, "more time to process than");
     assert_eq!(developed(&studios, &sample(), &default_recipe()).unwrap().len(), 1);
@@ -268,7 +286,7 @@ fn longer_derivatives_than_allowed_are_refused() {
     let process = studios.waiting();
     for format in ["jpeg", "png", "webp"] {
         let recipe = recipe(&format!(r#"[{{"name":"w","format":"{format}"}}]"#));
-        let cost = foretell(&file, MAX_PIXELS, Some(&recipe)).unwrap();
+        let cost = foretell(&file, MAX_PIXELS, Some(&recipe), &VIEW).unwrap();
         let outcome = develop(&studios, &file, &recipe, &Cost { output: 1 << 16, ..cost });
         check_refused(outcome, Code::ImageTooLarge, "derivatives");
         assert_eq!(studios.waiting(), process, "a refusal ends no process");
@@ -289,7 +307,7 @@ fn damaged_bytes_are_the_clients() {
 fn a_studio_whose_photo_nobody_waits_for_is_ended_at_once() {
     let studios = studios();
     let file = jpeg(6000, 5000, false);
-    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe())).unwrap();
+    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe()), &VIEW).unwrap();
     let holder = Holder::default();
     let leash = holder.leash();
     let (outcome, took) = std::thread::scope(|scope| {
@@ -320,7 +338,7 @@ fn kill(process: u32) {
 fn a_studio_that_is_killed_is_replaced_and_its_photo_tried_again() {
     let studios = studios();
     let file = jpeg(6000, 5000, false);
-    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe())).unwrap();
+    let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe()), &VIEW).unwrap();
     let process = studios.waiting()[0];
     let outcome = std::thread::scope(|scope| {
         let at_work = scope.spawn(|| develop(&studios, &file, &default_recipe(), &cost));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::image::Photo;
+use crate::image::{Header, Photo, Scale};
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/efficientnet-lite0");
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/samples");
@@ -33,6 +33,10 @@ struct ReferenceLabel {
     probability: f64,
 }
 
+fn decode(bytes: &[u8]) -> Photo {
+    Photo::decode(bytes, &Header::read(bytes, 1_000_000).unwrap(), Scale::FULL).unwrap()
+}
+
 #[test]
 fn from_the_file_to_the_logits_it_is_the_reference() {
     let classifier = Classifier::load(Path::new(MODEL)).unwrap();
@@ -41,9 +45,9 @@ fn from_the_file_to_the_logits_it_is_the_reference() {
     assert!(!photos.is_empty());
     for expected in photos {
         let bytes = fs::read(Path::new(SAMPLES).join(&expected.file)).unwrap();
-        let photo = Photo::decode(&bytes, 1_000_000).unwrap();
+        let photo = decode(&bytes);
         assert_eq!(hex(&Sha256::digest(photo.raster().bytes())), expected.decoded_sha256, "{}", expected.file);
-        let cropped = classifier.view().of(photo.raster());
+        let cropped = classifier.view().of(&photo);
         assert_eq!(hex(&Sha256::digest(&cropped)), expected.cropped_sha256, "{}", expected.file);
 
         let logits = classifier.run(classifier.prepare(&cropped)).unwrap();
@@ -101,8 +105,8 @@ fn a_line_of_pixels_is_classified_like_any_photo() {
         let file = image::DynamicImage::new_rgb8(width, height);
         let mut bytes = std::io::Cursor::new(Vec::new());
         file.write_to(&mut bytes, image::ImageFormat::Bmp).unwrap();
-        let photo = Photo::decode(bytes.get_ref(), 100_000).unwrap();
-        let cropped = classifier.view().of(photo.raster());
+        let photo = decode(bytes.get_ref());
+        let cropped = classifier.view().of(&photo);
         let answer = classifier.answer(classifier.prepare(&cropped)).unwrap();
         assert_eq!(answer.predictions.len(), 5);
     }

@@ -10,7 +10,8 @@ use shared::recipe::{DEFAULT_QUALITY, DerivativeSpec, OutputFormat, Recipe, Wate
 
 use super::encode::FULL_COLOR_QUALITY;
 use super::header::Header;
-use super::{ImageError, crop, filters, resize, watermark};
+use super::view::View;
+use super::{ImageError, Scale, crop, filters, resize, watermark};
 
 /// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
 /// studios. With what the worker takes at rest, and the files that wait to be surveyed (one more than there are cores), it
@@ -47,14 +48,17 @@ pub struct Cost {
 
 impl Header {
     /// What it takes to decode the photo and, if there is a recipe, to make its derivatives. Refuses what is too much.
-    pub(crate) fn cost(&self, recipe: Option<&Recipe>) -> Result<Cost, ImageError> {
-        let raster = self.claim.pixels().saturating_mul(self.claim.channels);
+    pub(crate) fn cost(&self, recipe: Option<&Recipe>, view: &View) -> Result<Cost, ImageError> {
+        let scale = self.scale(recipe, view)?;
+        let all = self.claim.pixels().saturating_mul(self.claim.channels);
+        let raster = area(scale.of(self.upright())).saturating_mul(self.claim.channels);
         let turned = if self.changes_sides() { raster.saturating_mul(2) } else { 0 };
-        let decoding = self.claim.decoding.max(turned).saturating_add(self.bytes);
+        let besides = self.claim.decoding.saturating_sub(all);
+        let decoding = raster.saturating_add(besides).max(turned).saturating_add(self.bytes);
         let (mut rendering, mut output) = (0, 0);
         let specs = recipe.map_or(&[][..], Recipe::derivatives);
         for (at, spec) in specs.iter().enumerate() {
-            let made = self.derivative(spec, at + 1 == specs.len())?;
+            let made = self.derivative(spec, scale, at + 1 == specs.len())?;
             rendering = rendering.max(made.0);
             output = MAX_OUTPUT.min(output + made.1);
         }
@@ -71,24 +75,25 @@ impl Header {
     }
 
     /// Bytes that making a derivative takes besides the photo and the derivative itself, and the most that it can have.
-    fn derivative(&self, spec: &DerivativeSpec, last: bool) -> Result<(u64, u64), ImageError> {
+    fn derivative(&self, spec: &DerivativeSpec, scale: Scale, last: bool) -> Result<(u64, u64), ImageError> {
         let channels = self.claim.channels;
         let source = self.upright();
         let part = spec.crop.as_ref().map_or(Ok(source), |crop| crop::size(source, crop))?;
         let (width, height) = spec.resize.as_ref().map_or(part, |resize| resize::size(part, resize));
-        let area = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
         let (wide, pixels) = (u64::from(width), area((width, height)));
-        let (cropped, resized) = (part != source, (width, height) != part);
+        // What there is of it in memory. A crop is cut at full scale.
+        let held = scale.of(part);
+        let (cropped, resized) = (part != source, (width, height) != held);
         let marked = !matches!(spec.watermark, Some(WatermarkChoice::Off));
         let owned = last || cropped || resized || marked || !spec.filters.is_empty();
         let mut extra = 0;
         if cropped && !last {
-            extra += area(part) * channels;
+            extra += area(held) * channels;
         }
         if resized {
             // The result, the rows that are resized across only, and colours weighted by their alpha.
-            let weighted = if channels == 4 { area(part) } else { 0 };
-            extra += (pixels + wide * u64::from(part.1) + weighted) * channels;
+            let weighted = if channels == 4 { area(held) } else { 0 };
+            extra += (pixels + wide * u64::from(held.1) + weighted) * channels;
         } else if owned && !cropped && !last {
             extra += pixels * channels;
         }
@@ -134,4 +139,9 @@ impl Header {
         let work = encoding.max(mark.max(filtering).saturating_sub(output));
         Ok((extra + work + if last { 0 } else { output }, output))
     }
+}
+
+/// Number of pixels.
+fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
 }

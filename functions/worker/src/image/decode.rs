@@ -9,23 +9,25 @@ use shared::format::Format;
 
 use super::header::{Claim, Header};
 use super::raster::Raster;
-use super::{ImageError, Photo, gif, jpeg, orientation, png, tiff};
+use super::{ImageError, Photo, Scale, gif, jpeg, orientation, png, tiff};
 
 impl Photo {
-    /// Decodes a file: by content, within `max_pixels`, and turned upright.
+    /// Decodes the file that has this header, and turns it upright. A smaller scale counts for JPEG only.
     ///
     /// Takes no more memory than the header's claim says. Of an animation, the first frame is the photo.
-    pub(crate) fn decode(bytes: &[u8], max_pixels: u64) -> Result<Self, ImageError> {
-        let Header { format, claim, orientation, .. } = Header::read(bytes, max_pixels)?;
+    pub(crate) fn decode(bytes: &[u8], header: &Header, scale: Scale) -> Result<Self, ImageError> {
+        let Header { format, claim, orientation, .. } = *header;
         let raster = match format {
-            Format::Jpeg => jpeg::decode(bytes)?,
+            Format::Jpeg => jpeg::decode(bytes, scale)?,
             Format::Png => png::decode(bytes, &claim)?,
             Format::Webp => with(format, WebPDecoder::new(Cursor::new(bytes)), &claim)?,
             Format::Gif => gif::decode(bytes, &claim)?,
             Format::Bmp => with(format, BmpDecoder::new(Cursor::new(bytes)), &claim)?,
             Format::Tiff => tiff::decode(bytes, &claim)?,
         };
-        Ok(Self { raster: orientation::upright(raster, orientation), format })
+        let raster = orientation::upright(raster, orientation);
+        let size = if scale == Scale::FULL { (raster.width(), raster.height()) } else { header.upright() };
+        Ok(Self { raster, size, format })
     }
 }
 

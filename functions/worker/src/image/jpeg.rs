@@ -11,9 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use mozjpeg::{ColorSpace, Decompress};
 use shared::format::Format;
 
-use super::ImageError;
 use super::header::Claim;
 use super::raster::{Raster, Samples};
+use super::{ImageError, Scale};
 
 /// Scans times pixels that one file may cost: 12 scans, as progressive encoders write them, of the largest photo. A scan of
 /// a megapixel takes up to 4 ms, so this is somewhat more than a photo's time is enough for. A kilobyte can claim a hundred
@@ -157,8 +157,8 @@ pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Decodes a file that [`Survey::check`] let through.
-pub(super) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
-    match caught(|| pixels(bytes)) {
+pub(super) fn decode(bytes: &[u8], scale: Scale) -> Result<Raster, ImageError> {
+    match caught(|| pixels(bytes, scale)) {
         Ok((width, height, data)) => Ok(Raster::new(width, height, false, data)),
         Err(error) if error.kind() == ErrorKind::OutOfMemory => Err(ImageError::TooMuchMemory),
         Err(error) => Err(corrupt(error)),
@@ -176,9 +176,10 @@ pub(super) fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// Width, height and RGB.
-fn pixels(bytes: &[u8]) -> io::Result<(u32, u32, Vec<u8>)> {
-    let header = Decompress::new_mem(bytes)?;
-    let (width, height) = (header.width() as u32, header.height() as u32);
+fn pixels(bytes: &[u8], scale: Scale) -> io::Result<(u32, u32, Vec<u8>)> {
+    let mut header = Decompress::new_mem(bytes)?;
+    header.scale(scale.block());
+    let (width, height) = scale.of((header.width() as u32, header.height() as u32));
     let data = match header.color_space() {
         ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
             let mut rows = header.to_colorspace(ColorSpace::JCS_CMYK)?;

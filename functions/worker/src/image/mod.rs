@@ -3,8 +3,8 @@
 //! The way of a photo, in order, a file for each step:
 //!
 //! 1. `sniff`: what the bytes are, by content.
-//! 2. `header` (with a file for each format, `ifd` for TIFF): how many pixels they claim, and what those will take,
-//!    which `cost` puts together with the recipe's derivatives.
+//! 2. `header` (with a file for each format, `ifd` for TIFF): how many pixels they claim, and what those will take. With
+//!    the recipe's derivatives, `scale` makes of it how large the photo is decoded, and `cost` what all that takes.
 //! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA.
 //! 4. `orientation`: upright.
 //! 5. For each derivative of the recipe: `crop`, `resize`, `filters`, `watermark` (its letters from `lettering`), `encode`
@@ -35,6 +35,7 @@ mod placeholder;
 mod png;
 mod raster;
 mod resize;
+mod scale;
 mod sniff;
 mod tiff;
 mod view;
@@ -55,6 +56,7 @@ pub(crate) use cost::MEMORY_MIB;
 pub(crate) use error::ImageError;
 pub(crate) use header::Header;
 pub(crate) use raster::Raster;
+pub(crate) use scale::Scale;
 pub use view::View;
 pub use watermark::Watermarks;
 pub(crate) use watermark::{MAX_IMAGE_SIDE, Watermarker};
@@ -62,19 +64,22 @@ pub(crate) use watermark::{MAX_IMAGE_SIDE, Watermarker};
 /// A decoded photo, upright, in 8-bit RGB or RGBA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Photo {
+    /// Its pixels, or fewer, if it was decoded at a smaller scale.
     raster: Raster,
+    /// Width and height that it really has.
+    size: (u32, u32),
     format: Format,
 }
 
 impl Photo {
     /// Width in pixels, upright; at least 1.
     pub(crate) fn width(&self) -> u32 {
-        self.raster.width()
+        self.size.0
     }
 
     /// Height in pixels, upright; at least 1.
     pub(crate) fn height(&self) -> u32 {
-        self.raster.height()
+        self.size.1
     }
 
     /// The format that the photo came in, by content.
@@ -117,19 +122,20 @@ pub(crate) fn render<E: From<ImageError>>(
     mut room: usize,
     mut made: impl FnMut(Rendered) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Photo { raster, format } = photo;
+    let Photo { raster, size, format } = photo;
     let (last, others) = recipe.derivatives().split_last().expect("a recipe has a derivative");
     for spec in others {
-        let rendered = derive(Cow::Borrowed(&raster), format, spec, watermarker, room)?;
+        let rendered = derive(Cow::Borrowed(&raster), size, format, spec, watermarker, room)?;
         room -= rendered.bytes.len();
         made(rendered)?;
     }
-    made(derive(Cow::Owned(raster), format, last, watermarker, room)?)
+    made(derive(Cow::Owned(raster), size, format, last, watermarker, room)?)
 }
 
 /// One derivative of at most `room` bytes.
 fn derive(
     mut raster: Cow<'_, Raster>,
+    mut size: (u32, u32),
     source: Format,
     spec: &DerivativeSpec,
     watermarker: &Watermarker,
@@ -137,9 +143,10 @@ fn derive(
 ) -> Result<Rendered, ImageError> {
     if let Some(crop) = &spec.crop {
         raster = crop::crop(raster, crop)?;
+        size = (raster.width(), raster.height());
     }
     if let Some(resize) = &spec.resize {
-        raster = resize::resize(raster, resize);
+        raster = resize::resize(raster, size, resize);
     }
     filters::apply(&mut raster, &spec.filters);
     match &spec.watermark {

@@ -30,8 +30,9 @@ impl Plan {
 /// Decides sizes, in pixels; no side of the result is ever 0.
 ///
 /// Without `enlarge`, `cover` shrinks a box that the source cannot fill and keeps its shape, `fill` takes the shorter of
-/// box and source on each side, and `contain` leaves a small source as it is in the middle of its box. Where `inside` names one side only and may enlarge, the other one ends at
-/// [`MAX_SIDE`]: a photo one pixel wide would otherwise grow to billions.
+/// box and source on each side, and `contain` leaves a small source as it is in the middle of its box. Where `inside` names
+/// one side only and may enlarge, the other one ends at [`MAX_SIDE`]: a photo one pixel wide would otherwise grow to
+/// billions.
 fn plan((width, height): (u32, u32), resize: &Resize) -> Plan {
     let beyond = if resize.enlarge { MAX_SIDE } else { u32::MAX };
     let boxed = (resize.width.unwrap_or(beyond), resize.height.unwrap_or(beyond));
@@ -67,14 +68,26 @@ pub(super) fn size(source: (u32, u32), resize: &Resize) -> (u32, u32) {
     plan(source, resize).canvas
 }
 
+/// How much larger the picture gets on the side that grows most, or shrinks least.
+pub(super) fn magnification(source: (u32, u32), resize: &Resize) -> f64 {
+    let Plan { from, to, .. } = plan(source, resize);
+    (f64::from(to.0) / from.0).max(f64::from(to.1) / from.1)
+}
+
 /// The picture at the recipe's size; borrowed where it has that size already.
-pub(super) fn resize<'a>(raster: Cow<'a, Raster>, resize: &Resize) -> Cow<'a, Raster> {
+///
+/// `source` is its size as the recipe counts, which differs from the raster's if that was decoded at a smaller scale.
+pub(super) fn resize<'a>(raster: Cow<'a, Raster>, source: (u32, u32), resize: &Resize) -> Cow<'a, Raster> {
     let size = (raster.width(), raster.height());
-    let Plan { from: (width, height), to, canvas } = plan(size, resize);
-    if canvas == size && to == canvas {
+    let Plan { from, to, canvas } = plan(source, resize);
+    let whole = from == (f64::from(source.0), f64::from(source.1));
+    if whole && to == size && canvas == size {
         return raster;
     }
-    let rest = |of: u32, part: f64| (f64::from(of) - part).max(0.0) / 2.0;
+    // Exactly the whole where it is the whole: a rounding error would reach beyond.
+    let part = |of: u32, source: u32, part: f64| (f64::from(of) * (part / f64::from(source))).min(f64::from(of));
+    let (width, height) = (part(size.0, source.0, from.0), part(size.1, source.1, from.1));
+    let rest = |of: u32, part: f64| (f64::from(of) - part) / 2.0;
     // Colours are weighted by their alpha, or invisible ones would bleed into the edges.
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
@@ -111,7 +124,8 @@ pub(super) fn glance(raster: &Raster, longest: u32) -> Raster {
 pub(super) fn scale(raster: Raster, to: (u32, u32)) -> Raster {
     let resize =
         Resize { width: Some(to.0), height: Some(to.1), fit: Fit::Fill, enlarge: true, background: Color::WHITE };
-    self::resize(Cow::Owned(raster), &resize).into_owned()
+    let size = (raster.width(), raster.height());
+    self::resize(Cow::Owned(raster), size, &resize).into_owned()
 }
 
 /// A canvas of one colour, with as many channels as the picture.
@@ -143,7 +157,8 @@ mod tests {
 
     /// All of a picture, resized.
     fn whole(raster: Raster, spec: &Resize) -> Raster {
-        resize(Cow::Owned(raster), spec).into_owned()
+        let size = (raster.width(), raster.height());
+        resize(Cow::Owned(raster), size, spec).into_owned()
     }
 
     fn check(source: (u32, u32), json: &str, expected: (u32, u32)) {

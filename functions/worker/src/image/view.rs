@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::Photo;
 use super::bilinear::resample;
-use super::raster::Raster;
 
 /// How a model's authors cut photos: the short side to `resize` pixels, then the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,13 +25,14 @@ impl View {
     }
 
     /// RGB rows of the centre of the resized photo.
-    pub(crate) fn of(&self, raster: &Raster) -> Vec<u8> {
-        let (width, height) = (raster.width(), raster.height());
+    pub(crate) fn of(&self, photo: &Photo) -> Vec<u8> {
+        // Its real size, so that no rounding of a smaller scale shows in the shape.
+        let (width, height) = (photo.width(), photo.height());
         // Cut off, not rounded, in floating point: torchvision's `Resize`.
         let long = |long: u32, short: u32| (f64::from(self.resize) * f64::from(long) / f64::from(short)) as u32;
         let size =
             if width <= height { (self.resize, long(height, width)) } else { (long(width, height), self.resize) };
-        resample(raster, size, centre(size.0, self.width), centre(size.1, self.height))
+        resample(photo.raster(), size, centre(size.0, self.width), centre(size.1, self.height))
     }
 }
 

@@ -15,7 +15,7 @@ use shared::recipe::{Content, ImageName, MAX_SIDE, Position, Watermark, Watermar
 
 use super::lettering::Font;
 use super::raster::Raster;
-use super::{ImageError, Photo};
+use super::{Header, ImageError, Photo, Scale};
 use stamp::{Ink, Stamp};
 
 /// Height of a line of text, of the short side.
@@ -148,7 +148,8 @@ impl Watermarker {
     /// The image of this name, decoded.
     fn image(&self, name: &ImageName) -> Result<Raster, ImageError> {
         let file = self.configured.images.get(name).ok_or_else(|| ImageError::UnknownImage { name: name.clone() })?;
-        Ok(Photo::decode(file, u64::from(MAX_IMAGE_SIDE).pow(2))?.raster)
+        let header = Header::read(file, u64::from(MAX_IMAGE_SIDE).pow(2))?;
+        Ok(Photo::decode(file, &header, Scale::FULL)?.raster)
     }
 
     /// A line of text, `wanted` pixels high or as much as there is room for; none if nobody could read it.

@@ -12,7 +12,7 @@ use shared::recipe::ImageName;
 use super::frame::{self, FrameError};
 use super::limits::{self, Watchdog};
 use super::message::{Answer, Order};
-use crate::image::{self, ImageError, Photo, Rendered, Watermarker, Watermarks};
+use crate::image::{self, Header, ImageError, Photo, Rendered, Watermarker, Watermarks};
 
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +55,12 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
 }
 
 fn develop(file: Vec<u8>, images: BTreeMap<ImageName, Vec<u8>>, order: &Order, answers: &mut File) -> Result<(), Stop> {
-    let photo = Photo::decode(&file, order.max_pixels)?;
+    let header = Header::read(&file, order.max_pixels)?;
+    let photo = Photo::decode(&file, &header, header.scale(order.recipe.as_ref(), &order.view)?)?;
     drop(file);
     let (width, height, placeholder) = (photo.width(), photo.height(), photo.placeholder());
     frame::tell(answers, &Answer::Taken { width, height, placeholder })?;
-    frame::send(answers, &order.view.of(photo.raster()))?;
+    frame::send(answers, &order.view.of(&photo))?;
     let Some(recipe) = &order.recipe else { return Ok(()) };
     let watermarker = Watermarker::new(Watermarks { text: order.watermark_text.clone(), images });
     image::render(photo, recipe, &watermarker, order.budget.output, |rendered| {

@@ -87,8 +87,8 @@ fn claims_are_refused_before_any_pixel() {
 #[test]
 fn limits_are_the_callers() {
     let bytes = fixture("rgb.bmp");
-    assert!(Photo::decode(&bytes, 48 * 32).is_ok());
-    let error = Photo::decode(&bytes, 48 * 32 - 1).unwrap_err();
+    assert!(Header::read(&bytes, 48 * 32).is_ok());
+    let error = Header::read(&bytes, 48 * 32 - 1).unwrap_err();
     assert_eq!(error.code().as_str(), "IMAGE_TOO_LARGE");
     assert!(error.message().contains("48 × 32"), "{}", error.message());
 }
@@ -129,8 +129,10 @@ proptest! {
             b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0",
         ]),
         rest in proptest::collection::vec(any::<u8>(), 0..600),
+        scale in proptest::sample::select(&Scale::ALL[..]),
     ) {
-        let _ = Photo::decode(&[start, &rest].concat(), 1_000_000);
+        let bytes = [start, &rest].concat();
+        let _ = Header::read(&bytes, 1_000_000).and_then(|header| Photo::decode(&bytes, &header, scale));
     }
 
     #[test]
@@ -138,13 +140,14 @@ proptest! {
         mut bytes in some_fixture(),
         damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
         cut in proptest::option::of(any::<proptest::sample::Index>()),
+        scale in proptest::sample::select(&Scale::ALL[..]),
     ) {
         for (place, value) in damage {
             let at = place.index(bytes.len());
             bytes[at] = value;
         }
         bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
-        let _ = Photo::decode(&bytes, 1_000_000);
+        let _ = Header::read(&bytes, 1_000_000).and_then(|header| Photo::decode(&bytes, &header, scale));
     }
 }
 

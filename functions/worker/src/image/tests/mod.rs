@@ -27,7 +27,11 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Photo, ImageError> {
-    Photo::decode(bytes, MAX_PIXELS)
+    decode_at(bytes, Scale::FULL)
+}
+
+fn decode_at(bytes: &[u8], scale: Scale) -> Result<Photo, ImageError> {
+    Photo::decode(bytes, &Header::read(bytes, MAX_PIXELS)?, scale)
 }
 
 /// RGBA in the middle of each quarter.

@@ -81,6 +81,21 @@ fn ycck_comes_out_right() {
 }
 
 #[test]
+fn at_any_scale_a_jpeg_shows_the_same() {
+    for name in ["baseline.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg", "orientation-6.jpg", "orientation-7.jpg"] {
+        let full = decode(&fixture(name)).unwrap();
+        for (scale, size) in Scale::ALL.into_iter().zip([(48, 32), (24, 16), (12, 8), (6, 4)]) {
+            let photo = decode_at(&fixture(name), scale).unwrap();
+            assert_eq!((photo.raster().width(), photo.raster().height()), size, "{name}");
+            assert_eq!((photo.width(), photo.height()), (48, 32), "{name}");
+            assert_close(name, quarters(&photo), quarters(&full), 20);
+        }
+    }
+    // Of another format all pixels are there.
+    assert_eq!(decode_at(&fixture("rgb-16.png"), Scale::ALL[3]).unwrap(), decode(&fixture("rgb-16.png")).unwrap());
+}
+
+#[test]
 fn every_orientation_ends_upright() {
     for extension in ["jpg", "png", "webp", "tiff"] {
         for orientation in 0..=9 {
