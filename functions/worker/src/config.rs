@@ -103,9 +103,9 @@ impl Recipes {
             }
         }
         let recipes = Self { default: default_recipe, named };
-        for (name, recipe) in &recipes.named {
+        let named = recipes.named.iter().map(|(name, recipe)| (folder.join(format!("{name}.json")), recipe));
+        for (path, recipe) in named.chain([(default.to_owned(), &recipes.default)]) {
             if let Some(missing) = recipe.image_names().find(|name| !images.contains_key(name)) {
-                let path = folder.join(format!("{name}.json"));
                 return Err(explain(&path, AssetError::NoImage(missing.as_str().to_owned())));
             }
         }

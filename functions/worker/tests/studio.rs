@@ -226,6 +226,29 @@ fn a_lossless_webp_stays_within_what_is_foretold() {
     }
 }
 
+/// With so many pixels that what is allowed for everything else hides nothing.
+#[test]
+fn twelve_megapixels_stay_within_what_is_foretold() {
+    let studios = studios();
+    let photo = jpeg(4000, 3000, false);
+    let drawing = png(3000, 2000, png::ColorType::Rgb, png::BitDepth::Eight);
+    for (file, steps) in [
+        (&photo, r#""format":"jpeg","progressive":true,"watermark":false"#),
+        (&photo, r#""format":"jpeg","progressive":true,"quality":95"#),
+        (&drawing, r#""format":"auto","progressive":true,"quality":95"#),
+        (&photo, r#""resize":{"width":100,"height":2900,"fit":"fill"},"watermark":false"#),
+        (&photo, r#""resize":{"width":3900,"height":100,"fit":"fill"},"watermark":false"#),
+        (&photo, r#""resize":{"width":4001,"height":3001,"fit":"cover"},"watermark":false"#),
+        (&photo, r#""resize":{"width":1600,"height":1000,"fit":"cover"}"#),
+        (&photo, r#""watermark":{"image":"logo.png","size":1,"margin":0}"#),
+        (&drawing, r#""filters":["sepia",{"sharpen":1}],"watermark":false"#),
+        (&drawing, r#""filters":[{"blur":30}],"watermark":{"size":1}"#),
+    ] {
+        let recipe = recipe(&format!(r#"[{{"name":"a",{steps}}}]"#));
+        developed(&studios, file, &recipe).unwrap_or_else(|error| panic!("{steps}: {error}"));
+    }
+}
+
 /// At a smaller scale there are fewer pixels, but all the coefficients of a progressive photo.
 #[test]
 fn a_jpeg_at_a_smaller_scale_stays_within_what_is_foretold() {

@@ -28,7 +28,7 @@ pub struct DerivativeSpec {
     pub watermark: Option<WatermarkChoice>,
     /// Absent: the source's own format.
     pub format: Option<OutputFormat>,
-    /// For JPEG, WebP and AVIF; absent: [`DEFAULT_QUALITY`].
+    /// For JPEG and WebP; absent: [`DEFAULT_QUALITY`].
     pub quality: Option<Quality>,
     /// Whether it keeps every pixel as it is, should it be a WebP.
     pub lossless: bool,

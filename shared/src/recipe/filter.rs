@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for FilterVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Filter, A::Error> {
         let one = || A::Error::custom("one filter an object, so that their order is the list's");
         // As a string, since that is how the path of an error gets to know it.
-        let name: String = map.next_key()?.ok_or_else(one)?;
+        let name: String = map.next_key()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
         let filter = match parse(&name)? {
             Name::Blur => Filter::Blur(map.next_value()?),
             Name::Sharpen => Filter::Sharpen(map.next_value()?),

@@ -91,26 +91,25 @@ impl Header {
             extra += area(held) * channels;
         }
         if resized {
-            // The result, the rows that are resized across only, and colours weighted by their alpha.
+            // The result, the columns that are resized downwards only, and colours weighted by their alpha.
             let weighted = if channels == 4 { area(held) } else { 0 };
-            extra += (pixels + wide * u64::from(held.1) + weighted) * channels;
+            extra += (pixels + u64::from(held.0) * u64::from(height) + weighted) * channels;
         } else if owned && !cropped && !last {
             extra += pixels * channels;
         }
         let filtering = filters::memory(&spec.filters, (width, height), channels);
         let mark = watermark::memory((width, height), spec.watermark.as_ref());
-        let format = match spec.format {
+        let asked = match spec.format {
             Some(OutputFormat::Jpeg) => Format::Jpeg,
             Some(OutputFormat::Png) => Format::Png,
             Some(OutputFormat::Webp) => Format::Webp,
-            // A PNG has more than the JPEG that it may become.
             Some(OutputFormat::Auto) | None => self.format,
         };
-        let (encoding, output) = match format {
+        let encoding = |format| match format {
             Format::Jpeg => {
                 let full_color = spec.quality.unwrap_or(DEFAULT_QUALITY).get() >= FULL_COLOR_QUALITY;
-                // Several scans need all coefficients at once, two bytes each.
-                let coefficients = if spec.progressive { pixels * if full_color { 6 } else { 3 } } else { 0 };
+                // Several scans need all coefficients at once, two bytes each, and mozjpeg keeps them twice.
+                let coefficients = if spec.progressive { pixels * if full_color { 12 } else { 6 } } else { 0 };
                 (coefficients + wide * 200, pixels * if full_color { 4 } else { 2 })
             }
             Format::Png => (wide * 16, pixels * channels * 8 / 5),
@@ -129,9 +128,17 @@ impl Header {
             // The encoder's own buffer has 16 MiB.
             Format::Tiff => (24 << 20, pixels * channels * 8 / 5),
         };
+        let (encoding, output) = match (spec.format, asked) {
+            // Which of the two is known when it is decoded.
+            (Some(OutputFormat::Auto), Format::Png) => {
+                let (one, other) = (encoding(Format::Png), encoding(Format::Jpeg));
+                (one.0.max(other.0), one.1.max(other.1))
+            }
+            _ => encoding(asked),
+        };
         // Headers.
         let output = output + (16 << 10);
-        if format == Format::Bmp && output > MAX_OUTPUT {
+        if asked == Format::Bmp && output > MAX_OUTPUT {
             return Err(ImageError::OutputTooLarge);
         }
         let output = output.min(MAX_OUTPUT);

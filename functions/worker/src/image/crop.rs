@@ -40,10 +40,16 @@ pub(super) fn size(source: (u32, u32), crop: &Crop) -> Result<(u32, u32), ImageE
 }
 
 /// The part as a picture of its own. A picture that may be changed is cut in place.
-pub(super) fn crop<'a>(raster: Cow<'a, Raster>, crop: &Crop) -> Result<Cow<'a, Raster>, ImageError> {
-    let size = (raster.width(), raster.height());
-    let Region { left, top, width, height } = Region::of(size, crop)?;
-    if (width, height) == size {
+///
+/// `source` is the picture's size as the recipe counts. A raster that was decoded at a smaller scale can be cropped to the
+/// whole of it only: see [`Header::scale`](super::Header::scale).
+pub(super) fn crop<'a>(
+    raster: Cow<'a, Raster>,
+    source: (u32, u32),
+    crop: &Crop,
+) -> Result<Cow<'a, Raster>, ImageError> {
+    let Region { left, top, width, height } = Region::of(source, crop)?;
+    if (width, height) == source {
         return Ok(raster);
     }
     let (alpha, channels, stride) = (raster.has_alpha(), raster.channels(), raster.stride());
@@ -110,7 +116,7 @@ mod tests {
             let source = numbered(width, height, alpha);
             let borrowed = if owned { Cow::Owned(source.clone()) } else { Cow::Borrowed(&source) };
             let json = format!(r#"{{"x":{left},"y":{top},"width":{wide},"height":{high}}}"#);
-            let part = crop(borrowed, &serde_json::from_str(&json).unwrap()).unwrap();
+            let part = crop(borrowed, (width, height), &serde_json::from_str(&json).unwrap()).unwrap();
             prop_assert_eq!((part.width(), part.height(), part.has_alpha()), (wide, high, alpha));
             for (at, pixel) in part.bytes().chunks_exact(source.channels()).enumerate() {
                 let (x, y) = (at as u32 % wide + left, at as u32 / wide + top);

@@ -79,6 +79,15 @@ pub(crate) enum ImageError {
         /// Its name.
         name: ImageName,
     },
+    /// A configured watermark image does not decode.
+    #[error("the watermark image {} is damaged", name.as_str())]
+    DamagedImage {
+        /// Its name.
+        name: ImageName,
+        /// What the decoder says.
+        #[source]
+        source: Box<Self>,
+    },
     /// The output format cannot hold a picture of this size.
     #[error("{format:?} has no room for {width} × {height} pixels")]
     TooLongForFormat {
@@ -121,7 +130,7 @@ impl ImageError {
             | Self::OutputTooLarge => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
             Self::TooLongForFormat { .. } | Self::CropOutside { .. } | Self::UnknownImage { .. } => Code::InvalidRecipe,
-            Self::Encode { .. } => Code::Internal,
+            Self::Encode { .. } | Self::DamagedImage { .. } => Code::Internal,
         }
     }
 
@@ -155,7 +164,7 @@ impl ImageError {
             Self::TooLongForFormat { format, width, height } => {
                 format!("A {} file cannot hold {width} × {height} pixels.", name(*format))
             }
-            Self::Encode { .. } => "The image could not be processed.".into(),
+            Self::Encode { .. } | Self::DamagedImage { .. } => "The image could not be processed.".into(),
         }
     }
 }
@@ -163,7 +172,7 @@ impl ImageError {
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
         match error {
-            ImageError::Encode { .. } => Self::permanent(error),
+            ImageError::Encode { .. } | ImageError::DamagedImage { .. } => Self::permanent(error),
             _ => Self::client(error.code(), error.message()),
         }
     }

@@ -40,12 +40,20 @@ pub(super) fn apply(raster: &mut Cow<'_, Raster>, filters: &[Filter]) {
 fn sharpen(raster: &mut Raster, amount: f32) {
     let mut soft = raster.clone();
     blur::blur(&mut soft, MASK_SIGMA);
-    let channels = raster.channels();
-    let pixels = raster.bytes_mut().chunks_exact_mut(channels).zip(soft.bytes().chunks_exact(channels));
-    for (pixel, soft) in pixels {
-        for (value, &soft) in pixel.iter_mut().zip(soft).take(3) {
-            let sharp = f32::from(*value);
-            *value = (sharp + amount * (sharp - f32::from(soft))).round().clamp(0.0, 255.0) as u8;
+    match raster.channels() {
+        3 => add_difference::<3>(raster, &soft, amount),
+        _ => add_difference::<4>(raster, &soft, amount),
+    }
+}
+
+fn add_difference<const N: usize>(raster: &mut Raster, soft: &Raster, amount: f32) {
+    let (pixels, _) = raster.bytes_mut().as_chunks_mut::<N>();
+    for (pixel, soft) in pixels.iter_mut().zip(soft.bytes().as_chunks::<N>().0) {
+        for channel in 0..3 {
+            let sharp = f32::from(pixel[channel]);
+            let more = amount * (sharp - f32::from(soft[channel]));
+            // Half a step more, cut off: rounding, without a call for each value.
+            pixel[channel] = (sharp + more + 0.5).clamp(0.0, 255.0) as u8;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! JPEG: a look at the markers first, the pixels by libjpeg-turbo (as Mozilla ships it) afterwards.
 //!
-//! libjpeg-turbo is what the classifier's reference decodes with, so its pixels are the reference's, bit for bit
+//! libjpeg-turbo is what the classifier's reference decodes with, so its pixels are the reference's, at full scale bit for bit
 //! (another decoder's move logits by up to 0.03); with SIMD it is also the fastest. It fills whatever a cut file lacks
 //! with grey and says nothing, so a file has to reach its end marker before it is decoded at all. Absent here: colour
 //! profiles, and arithmetic coding, which no camera writes.

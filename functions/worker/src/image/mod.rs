@@ -142,8 +142,8 @@ fn derive(
     room: usize,
 ) -> Result<Rendered, ImageError> {
     if let Some(crop) = &spec.crop {
-        raster = crop::crop(raster, crop)?;
-        size = (raster.width(), raster.height());
+        raster = crop::crop(raster, size, crop)?;
+        size = crop::size(size, crop)?;
     }
     if let Some(resize) = &spec.resize {
         raster = resize::resize(raster, size, resize);

@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn every_shape_has_one() {
-        for (width, height) in [(1, 1), (1, 65_535), (65_535, 1), (99, 101), (3000, 2000)] {
+        for (width, height) in [(1, 1), (1, 65_535), (65_535, 1), (500_000, 4), (99, 101), (3000, 2000)] {
             assert_eq!(of(&flat(width, height, &[7, 8, 9])).dominant_color, Color([7, 8, 9]), "{width} × {height}");
         }
     }
@@ -83,5 +83,8 @@ mod tests {
         assert_eq!(of(&flat(40, 40, &[9, 9, 9, 0])).dominant_color, Color::WHITE);
         let row = [[[9, 9, 9, 0]; 30].concat(), [[200, 100, 50, 255]; 10].concat()].concat();
         assert_eq!(of(&Raster::new(40, 40, true, row.repeat(40))).dominant_color, Color([200, 100, 50]));
+        // White dots on nothing, which is black beneath.
+        let row = [[0, 0, 0, 0], [255; 4], [255; 4]].concat().repeat(100);
+        assert_eq!(of(&Raster::new(300, 300, true, row.repeat(300))).dominant_color, Color::WHITE);
     }
 }

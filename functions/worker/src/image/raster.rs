@@ -33,6 +33,15 @@ impl Raster {
         Self::new(width, height, false, data)
     }
 
+    /// The same picture with an alpha channel, opaque if it had none.
+    pub(super) fn with_alpha(self) -> Self {
+        if self.alpha {
+            return self;
+        }
+        let data = self.data.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
+        Self::new(self.width, self.height, true, data)
+    }
+
     pub(crate) fn width(&self) -> u32 {
         self.width
     }

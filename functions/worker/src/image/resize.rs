@@ -44,7 +44,13 @@ fn plan((width, height): (u32, u32), resize: &Resize) -> Plan {
             let fills = resize.enlarge || (boxed.0 <= width && boxed.1 <= height);
             let to = if fills { boxed } else { inside(boxed, (width, height)) };
             let shape = f64::from(boxed.0) / f64::from(boxed.1);
-            Plan::new((whole.0.min(whole.1 * shape), whole.1.min(whole.0 / shape)), to)
+            // What ends at its own size is not worth half a pixel of shape.
+            let from = if to == (width, height) {
+                whole
+            } else {
+                (whole.0.min(whole.1 * shape), whole.1.min(whole.0 / shape))
+            };
+            Plan::new(from, to)
         }
         Fit::Fill if resize.enlarge => Plan::new(whole, boxed),
         Fit::Fill => Plan::new(whole, (boxed.0.min(width), boxed.1.min(height))),
@@ -106,26 +112,29 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, source: (u32, u32), resize: &R
     Cow::Owned(Raster::new(canvas.0, canvas.1, raster.has_alpha(), data))
 }
 
-/// The whole picture, quickly and roughly, no longer than this on either side. Of the source only some pixels are looked at.
+/// The whole picture, quickly and roughly, no longer than this on either side: of the source only some pixels are looked at.
 pub(super) fn glance(raster: &Raster, longest: u32) -> Raster {
     let size = (raster.width(), raster.height());
-    let to = scaled(size, (longest, longest), false);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::SuperSampling(FilterType::Box, 4)).use_alpha(false);
+    let some = (size.0.min(longest * 4), size.1.min(longest * 4));
+    let sampled = fitted(raster, some, &ResizeOptions::new().resize_alg(ResizeAlg::Nearest).use_alpha(false));
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box)).use_alpha(true);
+    fitted(&sampled, scaled(size, (longest, longest), false), &options)
+}
+
+/// All of the picture in this size.
+fn fitted(raster: &Raster, to: (u32, u32), options: &ResizeOptions) -> Raster {
     let mut data = vec![0; to.0 as usize * to.1 as usize * raster.channels()];
     match raster.channels() {
-        3 => convolve::<U8x3>(raster, &mut data, to, to, &options),
-        _ => convolve::<U8x4>(raster, &mut data, to, to, &options),
+        3 => convolve::<U8x3>(raster, &mut data, to, to, options),
+        _ => convolve::<U8x4>(raster, &mut data, to, to, options),
     }
     .expect("a raster holds exactly its pixels");
     Raster::new(to.0, to.1, raster.has_alpha(), data)
 }
 
 /// The picture in exactly this size.
-pub(super) fn scale(raster: Raster, to: (u32, u32)) -> Raster {
-    let resize =
-        Resize { width: Some(to.0), height: Some(to.1), fit: Fit::Fill, enlarge: true, background: Color::WHITE };
-    let size = (raster.width(), raster.height());
-    self::resize(Cow::Owned(raster), size, &resize).into_owned()
+pub(super) fn exactly(raster: &Raster, to: (u32, u32)) -> Raster {
+    fitted(raster, to, &ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(true))
 }
 
 /// A canvas of one colour, with as many channels as the picture.

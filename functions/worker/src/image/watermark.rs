@@ -148,8 +148,10 @@ impl Watermarker {
     /// The image of this name, decoded.
     fn image(&self, name: &ImageName) -> Result<Raster, ImageError> {
         let file = self.configured.images.get(name).ok_or_else(|| ImageError::UnknownImage { name: name.clone() })?;
-        let header = Header::read(file, u64::from(MAX_IMAGE_SIDE).pow(2))?;
-        Ok(Photo::decode(file, &header, Scale::FULL)?.raster)
+        let decoded = Header::read(file, u64::from(MAX_IMAGE_SIDE).pow(2))
+            .and_then(|header| Photo::decode(file, &header, Scale::FULL))
+            .map_err(|error| ImageError::DamagedImage { name: name.clone(), source: error.into() })?;
+        Ok(decoded.raster)
     }
 
     /// A line of text, `wanted` pixels high or as much as there is room for; none if nobody could read it.

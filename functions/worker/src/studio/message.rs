@@ -19,7 +19,7 @@ pub(super) struct Order {
     pub recipe: Option<Recipe>,
     /// Names and lengths, in bytes, of the watermark images that the recipe names. Their files follow the photo's.
     pub images: Vec<(ImageName, usize)>,
-    /// Drawn where the recipe names no text.
+    /// Drawn where the recipe names neither a text nor an image.
     pub watermark_text: WatermarkText,
     /// What the classifier looks at.
     pub view: View,

@@ -78,7 +78,7 @@ fn refusal(error: &ImageError) -> Answer {
         cause = error.source();
     }
     match error {
-        ImageError::Encode { .. } => Answer::Failed { detail },
+        ImageError::Encode { .. } | ImageError::DamagedImage { .. } => Answer::Failed { detail },
         _ => Answer::Refused { code: error.code(), message: error.message(), detail },
     }
 }

@@ -244,6 +244,15 @@ fn what_a_smaller_scale_is_enough_for_looks_as_if_it_had_been_made_from_all_pixe
 }
 
 #[test]
+fn a_crop_to_the_whole_photo_is_none() {
+    let whole = r#"[{"name":"a","crop":{"x":0,"y":0,"width":48,"height":32},"resize":{"width":4},"watermark":false}]"#;
+    for scale in Scale::ALL {
+        let (derivative, _) = rendered(decode_at(&fixture("baseline.jpg"), scale).unwrap(), whole);
+        assert_eq!((derivative.width, derivative.height), (4, 3), "{scale:?}");
+    }
+}
+
+#[test]
 fn filters_are_applied_before_the_watermark() {
     let photo = flat(600, 400, &[250, 40, 10]);
     let (_, plain) =
@@ -319,6 +328,17 @@ fn an_image_that_is_not_there_is_the_recipes_fault() {
     let error = render(flat(300, 300, &[1, 2, 3]), &recipe(json)).unwrap_err();
     assert_eq!(error.code().as_str(), "INVALID_RECIPE");
     assert!(error.message().contains("other.png"), "{}", error.message());
+}
+
+#[test]
+fn a_watermark_image_that_does_not_decode_is_not_the_clients_fault() {
+    let logo = fixture("rgba.png");
+    let images = [("logo.png".to_owned().try_into().unwrap(), logo[..logo.len() / 2].to_vec())].into();
+    let watermarker = Watermarker::new(Watermarks { text: "x".to_owned().try_into().unwrap(), images });
+    let recipe = recipe(r#"[{"name":"a","watermark":{"image":"logo.png"}}]"#);
+    let outcome =
+        super::render(flat(300, 300, &[1, 2, 3]), &recipe, &watermarker, 1 << 20, |_| Ok::<_, ImageError>(()));
+    assert_eq!(outcome.unwrap_err().code().as_str(), "INTERNAL");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use shared::recipe::{Color, Outline};
 
 use super::super::lettering::Line;
 use super::super::raster::Raster;
-use super::super::resize::scale;
+use super::super::resize::exactly;
 
 /// Opacity of the outline where it is densest, of the letters' own.
 const OUTLINE: f32 = 0.66;
@@ -49,8 +49,8 @@ impl Ink {
 
 /// A mark with its opacity in it, and what it spreads beyond its own size.
 pub(super) struct Stamp {
-    width: u32,
-    pixels: Vec<[u8; 4]>,
+    /// With transparency.
+    picture: Raster,
     /// Pixels on each side that belong to the outline.
     pad: u32,
 }
@@ -61,7 +61,9 @@ impl Stamp {
         let reach = reach(size);
         let pad = if ink.outline.is_some() { outline_pad(size) } else { 0 };
         let letters = line.mask(pad);
-        let mut pixels = vec![[0; 4]; letters.len()];
+        let (width, height) = letters.dimensions();
+        let mut picture = Raster::new(width, height, true, vec![0; letters.len() * 4]);
+        let (pixels, _) = picture.bytes_mut().as_chunks_mut::<4>();
         if let Some(color) = ink.outline {
             let around = blurred(&letters, reach);
             for ((pixel, Luma([letter])), Luma([around])) in
@@ -75,24 +77,21 @@ impl Stamp {
         for (pixel, Luma([letter])) in pixels.iter_mut().zip(letters.pixels()) {
             over(pixel, ink.letters, f32::from(*letter) / 255.0 * ink.opacity);
         }
-        Self { width: letters.width(), pixels, pad }
+        Self { picture, pad }
     }
 
     /// An image, resized to this many pixels.
     pub(super) fn of_image(image: Raster, size: (u32, u32), opacity: f32) -> Self {
-        let image = scale(image, size);
-        let fade = |[r, g, b, alpha]: [u8; 4]| [r, g, b, (f32::from(alpha) * opacity).round() as u8];
-        let pixels = if image.has_alpha() {
-            image.bytes().as_chunks::<4>().0.iter().copied().map(fade).collect()
-        } else {
-            image.bytes().as_chunks::<3>().0.iter().map(|&[r, g, b]| fade([r, g, b, 255])).collect()
-        };
-        Self { width: size.0, pixels, pad: 0 }
+        let mut picture = exactly(&image.with_alpha(), size);
+        for [.., alpha] in picture.bytes_mut().as_chunks_mut::<4>().0 {
+            *alpha = (f32::from(*alpha) * opacity).round() as u8;
+        }
+        Self { picture, pad: 0 }
     }
 
     /// Width and height of the mark itself, in pixels.
     pub(super) fn size(&self) -> (u32, u32) {
-        (self.width - 2 * self.pad, self.pixels.len() as u32 / self.width - 2 * self.pad)
+        (self.picture.width() - 2 * self.pad, self.picture.height() - 2 * self.pad)
     }
 
     /// Lays it over the picture, its own corner at this place; what stands over the edge is left out.
@@ -108,8 +107,10 @@ impl Stamp {
         let (width, height) = (i64::from(raster.width()), i64::from(raster.height()));
         let (ground, _) = raster.bytes_mut().as_chunks_mut::<N>();
         // Columns of the stamp that lie within the picture.
-        let columns = (-left).clamp(0, self.width.into()) as usize..(width - left).clamp(0, self.width.into()) as usize;
-        for (row, y) in self.pixels.chunks_exact(self.width as usize).zip(top..) {
+        let wide = i64::from(self.picture.width());
+        let columns = (-left).clamp(0, wide) as usize..(width - left).clamp(0, wide) as usize;
+        let (pixels, _) = self.picture.bytes().as_chunks::<4>();
+        for (row, y) in pixels.chunks_exact(wide as usize).zip(top..) {
             if columns.is_empty() || !(0..height).contains(&y) {
                 continue;
             }
@@ -132,12 +133,15 @@ impl Stamp {
         let rows = middle.1 / step.1 + 1;
         for row in 0.. {
             let top = middle.1 + (row - rows) * step.1;
-            if top >= height {
+            // A rim of what lies beyond the edge is still seen.
+            if top >= height + i64::from(self.pad) {
                 break;
             }
             let shift = if (row - rows) % 2 == 0 { 0 } else { step.0 / 2 };
             let first = (middle.0 + shift).rem_euclid(step.0) - step.0;
-            (first..width).step_by(step.0 as usize).for_each(|left| self.print(raster, (left, top)));
+            (first..width + i64::from(self.pad))
+                .step_by(step.0 as usize)
+                .for_each(|left| self.print(raster, (left, top)));
         }
     }
 }
