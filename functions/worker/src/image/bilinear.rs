@@ -59,8 +59,11 @@ fn averaged<const N: usize>(pixels: &[[u8; N]], width: usize, across: &Axis, dow
             let count = (block.len() * lines.len()) as u32;
             // Pillow's division, a multiplication whose factor is rounded down.
             let reciprocal = u64::from((2.0f32.powi(32) / (count << 8) as f32) as u32);
-            let total = |channel: usize| u64::from(block.iter().map(|sum| sum[channel]).sum::<u32>());
-            out.push([0, 1, 2].map(|channel| ((total(channel) + u64::from(count / 2)) * reciprocal >> 24) as u8));
+            let mean = |channel: usize| {
+                let total = u64::from(block.iter().map(|sum| sum[channel]).sum::<u32>() + count / 2);
+                ((total * reciprocal) >> 24) as u8
+            };
+            out.push([0, 1, 2].map(mean));
         }
     }
     out

@@ -8,7 +8,7 @@ use shared::recipe::Color;
 use super::raster::Raster;
 use super::resize::glance;
 
-/// Longest side of what both are made from, in pixels: the most that ThumbHash takes.
+/// Longest side of what both are made from, in pixels: the most that a `ThumbHash` takes.
 const SIDE: u32 = 100;
 
 /// Bits of each channel in which colours have to agree to count as one.

@@ -141,11 +141,12 @@ mod tests {
 
     /// The bell curve itself, over one line.
     fn exact(line: &[u8], sigma: f64) -> Vec<f64> {
-        let reach = (sigma * 5.0).ceil() as i64 + 1;
+        let reach = (sigma * 5.0).ceil() as isize + 1;
         let weights: Vec<f64> = (-reach..=reach).map(|x| (-((x * x) as f64) / (2.0 * sigma * sigma)).exp()).collect();
         let total: f64 = weights.iter().sum();
-        let value = |at: i64| f64::from(line[at.clamp(0, line.len() as i64 - 1) as usize]);
-        (0..line.len() as i64)
+        let length = line.len().cast_signed();
+        let value = |at: isize| f64::from(line[at.clamp(0, length - 1).cast_unsigned()]);
+        (0..length)
             .map(|at| (-reach..=reach).zip(&weights).map(|(x, weight)| value(at + x) * weight).sum::<f64>() / total)
             .collect()
     }

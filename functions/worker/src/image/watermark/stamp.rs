@@ -108,14 +108,14 @@ impl Stamp {
         let (ground, _) = raster.bytes_mut().as_chunks_mut::<N>();
         // Columns of the stamp that lie within the picture.
         let wide = i64::from(self.picture.width());
-        let columns = (-left).clamp(0, wide) as usize..(width - left).clamp(0, wide) as usize;
+        let (first, end) = ((-left).clamp(0, wide), (width - left).clamp(0, wide));
         let (pixels, _) = self.picture.bytes().as_chunks::<4>();
         for (row, y) in pixels.chunks_exact(wide as usize).zip(top..) {
-            if columns.is_empty() || !(0..height).contains(&y) {
+            if first == end || !(0..height).contains(&y) {
                 continue;
             }
-            let ground = &mut ground[(y * width + left + columns.start as i64) as usize..][..columns.len()];
-            for (pixel, &[r, g, b, alpha]) in ground.iter_mut().zip(&row[columns.clone()]) {
+            let ground = &mut ground[(y * width + left + first) as usize..];
+            for (pixel, &[r, g, b, alpha]) in ground.iter_mut().zip(&row[first as usize..end as usize]) {
                 if alpha != 0 {
                     over(pixel, [r, g, b], f32::from(alpha) / 255.0);
                 }
