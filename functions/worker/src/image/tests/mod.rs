@@ -1,6 +1,7 @@
 //! The whole road over the pictures in `tests/fixtures/`, and over bytes that nobody meant as a picture.
 
 mod hostile;
+mod marks;
 mod rendering;
 mod sources;
 

@@ -1,0 +1,68 @@
+//! Files of every format, of any size and full of noise.
+
+use std::io::Cursor;
+
+/// Bytes that no encoder makes small, the same each time.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+pub(crate) fn jpeg(width: usize, height: usize, progressive: bool) -> Vec<u8> {
+    let mut settings = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
+    settings.set_fastest_defaults();
+    settings.set_size(width, height);
+    if progressive {
+        settings.set_progressive_mode();
+    }
+    let mut encoder = settings.start_compress(Vec::new()).unwrap();
+    encoder.write_scanlines(&noise(width * height * 3)).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn png(width: u32, height: u32, color: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    encoder.set_compression(png::Compression::Fast);
+    let bytes = width as usize * height as usize * color.samples() * depth as usize / 8;
+    encoder.write_header().unwrap().write_image_data(&noise(bytes)).unwrap();
+    out
+}
+
+pub(crate) fn gif(width: u16, height: u16, transparent: Option<u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let palette: Vec<u8> = (0..=255).flat_map(|shade| [shade, 255 - shade, shade]).collect();
+    let buffer = noise(usize::from(width) * usize::from(height)).into();
+    let frame = gif::Frame { width, height, buffer, transparent, ..gif::Frame::default() };
+    gif::Encoder::new(&mut out, width, height, &palette).unwrap().write_frame(&frame).unwrap();
+    out
+}
+
+pub(crate) fn bmp(width: u32, height: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let color = image::ExtendedColorType::Rgb8;
+    let pixels = noise((width * height * 3) as usize);
+    image::codecs::bmp::BmpEncoder::new(&mut out).encode(&pixels, width, height, color).unwrap();
+    out
+}
+
+pub(crate) fn tiff<C: tiff::encoder::colortype::ColorType>(
+    width: u32,
+    height: u32,
+    sample: impl Fn(u8) -> C::Inner,
+) -> Vec<u8>
+where
+    [C::Inner]: tiff::encoder::TiffValue,
+{
+    let mut out = Cursor::new(Vec::new());
+    let samples = width as usize * height as usize * C::BITS_PER_SAMPLE.len();
+    let samples: Vec<C::Inner> = noise(samples).into_iter().map(sample).collect();
+    tiff::encoder::TiffEncoder::new(&mut out).unwrap().write_image::<C>(width, height, &samples).unwrap();
+    out.into_inner()
+}

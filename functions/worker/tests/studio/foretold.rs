@@ -1,0 +1,148 @@
+//! What is foretold of a photo and its derivatives is never too low: each is made within exactly that.
+
+use super::files::{bmp, gif, jpeg, noise, png, tiff};
+use super::*;
+
+/// A figure of a process in `/proc`, in bytes.
+fn memory(process: u32, figure: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn every_kind_of_photo_stays_within_what_is_foretold() {
+    use png::{BitDepth, ColorType};
+    use tiff::encoder::colortype::{Gray16, RGB8, RGB16, RGB32Float, RGBA8};
+
+    let (width, height) = (2000, 1500);
+    let pixels = noise(2000 * 1500 * 3);
+    // As smooth as the transparency of photos is.
+    let see_through: Vec<u8> =
+        pixels.as_chunks::<3>().0.iter().zip(0..).flat_map(|(&[r, g, b], n)| [r, g, b, (n / 12_000) as u8]).collect();
+    let files = [
+        ("baseline JPEG", jpeg(2000, 1500, false)),
+        ("progressive JPEG", jpeg(2000, 1500, true)),
+        ("8-bit PNG", png(width, height, ColorType::Rgb, BitDepth::Eight)),
+        ("PNG with alpha", png(width, height, ColorType::Rgba, BitDepth::Eight)),
+        ("16-bit PNG", png(width, height, ColorType::Rgba, BitDepth::Sixteen)),
+        ("1-bit PNG", png(width, height, ColorType::Grayscale, BitDepth::One)),
+        ("lossy WebP", webp::Encoder::from_rgb(&pixels, width, height).encode(90.0).to_vec()),
+        ("lossy WebP with alpha", webp::Encoder::from_rgba(&see_through, width, height).encode(90.0).to_vec()),
+        ("GIF", gif(2000, 1500, None)),
+        ("transparent GIF", gif(2000, 1500, Some(7))),
+        ("BMP", bmp(width, height)),
+        ("8-bit TIFF", tiff::<RGB8>(width, height, |v| v)),
+        ("TIFF with alpha", tiff::<RGBA8>(width, height, |v| v)),
+        ("16-bit TIFF", tiff::<RGB16>(width, height, |v| u16::from(v) << 8)),
+        ("grey 16-bit TIFF", tiff::<Gray16>(width, height, |v| u16::from(v) << 8)),
+        ("TIFF of floats", tiff::<RGB32Float>(width, height, |v| f32::from(v) / 255.0)),
+    ];
+    let studios = studios();
+    // The first photo also brings what the process keeps.
+    developed(&studios, &sample(), &default_recipe()).unwrap();
+    for (name, file) in files {
+        let cost = foretell(&file, MAX_PIXELS, Some(&default_recipe()), &VIEW).unwrap();
+        let process = studios.waiting()[0];
+        let rest = memory(process, "RssAnon");
+        let made = develop(&studios, &file, &default_recipe(), &cost).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((made[0].width, made[0].height), (width, height), "{name}");
+        assert!(made[0].bytes.len() as u64 <= cost.output, "{name}: {} bytes", made[0].bytes.len());
+        assert_eq!(studios.waiting(), [process], "{name}: the process lives");
+        let after = memory(process, "RssAnon");
+        assert!(after < rest + (16 << 20), "{name}: {rest} bytes at rest, {after} afterwards");
+        // The estimate is no blank cheque either.
+        assert!(cost.studio < 40 * 3_000_000 + (48 << 20), "{name}: {} bytes", cost.studio);
+    }
+}
+
+#[test]
+fn every_recipe_stays_within_what_is_foretold() {
+    let studios = studios();
+    let file = png(2000, 1500, png::ColorType::Rgba, png::BitDepth::Eight);
+    for json in [
+        r#"[{"name":"a","resize":{"width":3000,"enlarge":true},"format":"png"}]"#,
+        r#"[{"name":"a","resize":{"width":900},"format":"jpeg"},{"name":"b","format":"jpeg","quality":100}]"#,
+        r#"[{"name":"b"},{"name":"c","format":"jpeg"},{"name":"d","watermark":false}]"#,
+        r#"[{"name":"a","watermark":{"size":1}}]"#,
+        r#"[{"name":"a","crop":{"x":1,"y":1,"width":1990,"height":1490},"resize":{"width":1980}},{"name":"b"}]"#,
+        r#"[{"name":"a","crop":{"x":1,"y":1,"width":1990,"height":1490},"watermark":false,"format":"png"}]"#,
+        r#"[{"name":"a","resize":{"width":3000,"height":3000,"fit":"contain"},"watermark":false,"format":"png"}]"#,
+        r#"[{"name":"a","filters":[{"blur":100},"sepia",{"sharpen":2}],"watermark":false},{"name":"b","format":"jpeg"}]"#,
+        r#"[{"name":"a","filters":[{"sharpen":2}],"watermark":false,"format":"jpeg"}]"#,
+        r#"[{"name":"a","watermark":{"image":"logo.png","size":1,"margin":0},"format":"jpeg"}]"#,
+        r#"[{"name":"a","watermark":{"image":"logo.png","position":"tile","size":0.01,"margin":0},"format":"jpeg"}]"#,
+        r#"[{"name":"a","watermark":{"text":".","position":"tile","size":0.01,"margin":0},"format":"jpeg"}]"#,
+        r#"[{"name":"a","format":"jpeg","progressive":true},{"name":"b","format":"jpeg","progressive":true,"quality":100}]"#,
+        r#"[{"name":"a","format":"webp","lossless":true}]"#,
+        r#"[{"name":"a","watermark":false,"format":"webp","lossless":true},{"name":"b","format":"jpeg"}]"#,
+    ] {
+        let made = developed(&studios, &file, &recipe(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
+        assert_eq!(made.len(), recipe(json).derivatives().len());
+    }
+}
+
+#[test]
+fn a_lossless_webp_stays_within_what_is_foretold() {
+    let studios = studios();
+    let (width, height) = (2000, 1500);
+    let flat = vec![90; 2000 * 1500 * 3];
+    let smooth: Vec<u8> = (0..1500u32)
+        .flat_map(|y| (0..2000u32).flat_map(move |x| [x / 8, y / 6, (x + y) / 14].map(|v| v as u8)))
+        .collect();
+    let stripes: Vec<u8> = (0..1500u32)
+        .flat_map(|y| (0..2000u32).flat_map(move |x| [x * y % 7, x % 251, y % 13].map(|v| v as u8)))
+        .collect();
+    for (name, pixels) in [("flat", flat), ("smooth", smooth), ("stripes", stripes), ("noise", noise(2000 * 1500 * 3))]
+    {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+        for mark in ["", r#""watermark":false,"#] {
+            let recipe = recipe(&format!(r#"[{{"name":"a",{mark}"format":"webp","lossless":true}}]"#));
+            developed(&studios, &file, &recipe).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+}
+
+/// With so many pixels that what is allowed for everything else hides nothing.
+#[test]
+fn twelve_megapixels_stay_within_what_is_foretold() {
+    let studios = studios();
+    let photo = jpeg(4000, 3000, false);
+    let drawing = png(3000, 2000, png::ColorType::Rgb, png::BitDepth::Eight);
+    for (file, steps) in [
+        (&photo, r#""format":"jpeg","progressive":true,"watermark":false"#),
+        (&photo, r#""format":"jpeg","progressive":true,"quality":95"#),
+        (&drawing, r#""format":"auto","progressive":true,"quality":95"#),
+        (&photo, r#""resize":{"width":100,"height":2900,"fit":"fill"},"watermark":false"#),
+        (&photo, r#""resize":{"width":3900,"height":100,"fit":"fill"},"watermark":false"#),
+        (&photo, r#""resize":{"width":4001,"height":3001,"fit":"cover"},"watermark":false"#),
+        (&photo, r#""resize":{"width":1600,"height":1000,"fit":"cover"}"#),
+        (&photo, r#""watermark":{"image":"logo.png","size":1,"margin":0}"#),
+        (&drawing, r#""filters":["sepia",{"sharpen":1}],"watermark":false"#),
+        (&drawing, r#""filters":[{"blur":30}],"watermark":{"size":1}"#),
+    ] {
+        let recipe = recipe(&format!(r#"[{{"name":"a",{steps}}}]"#));
+        developed(&studios, file, &recipe).unwrap_or_else(|error| panic!("{steps}: {error}"));
+    }
+}
+
+/// At a smaller scale there are fewer pixels, but all the coefficients of a progressive photo.
+#[test]
+fn a_jpeg_at_a_smaller_scale_stays_within_what_is_foretold() {
+    let studios = studios();
+    for file in [jpeg(2400, 1600, false), jpeg(2400, 1600, true)] {
+        let mut costs = Vec::new();
+        for width in [1500, 900, 450] {
+            let recipe = recipe(&format!(
+                r#"[{{"name":"a","resize":{{"width":{width}}}}},{{"name":"b","resize":{{"width":9}}}}]"#
+            ));
+            let made = developed(&studios, &file, &recipe).unwrap_or_else(|error| panic!("{width}: {error}"));
+            assert_eq!((made[0].width, made[0].height), (width, width * 2 / 3));
+            costs.push(foretell(&file, MAX_PIXELS, Some(&recipe), &VIEW).unwrap().studio);
+        }
+        assert!(costs.is_sorted_by(|larger, smaller| larger > smaller), "{costs:?}");
+    }
+}
