@@ -17,7 +17,8 @@ const MAX_PIXELS: u64 = 1 << 18;
 fuzz_target!(|bytes: &[u8]| {
     // Any of them, whatever is made of the photo.
     let scale = Scale::ALL[bytes.len() % Scale::ALL.len()];
-    let decoded = Header::read(bytes, MAX_PIXELS).and_then(|header| Ok((header, Photo::decode(bytes, &header, scale)?)));
+    let decoded =
+        Header::read(bytes, MAX_PIXELS).and_then(|header| Ok((header, Photo::decode(bytes, &header, scale)?)));
     match decoded {
         Ok((header, photo)) => {
             let (width, height) = (photo.width(), photo.height());
