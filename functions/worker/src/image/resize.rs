@@ -94,22 +94,12 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, source: (u32, u32), resize: &R
     let part = |of: u32, source: u32, part: f64| (f64::from(of) * (part / f64::from(source))).min(f64::from(of));
     let (width, height) = (part(size.0, source.0, from.0), part(size.1, source.1, from.1));
     let rest = |of: u32, part: f64| (f64::from(of) - part) / 2.0;
-    // Colours are weighted by their alpha, or invisible ones would bleed into the edges.
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .crop(rest(size.0, width), rest(size.1, height), width, height)
-        .use_alpha(true);
-    let mut data = if canvas == to {
-        vec![0; canvas.0 as usize * canvas.1 as usize * raster.channels()]
+    let options = lanczos().crop(rest(size.0, width), rest(size.1, height), width, height);
+    Cow::Owned(if canvas == to {
+        fitted(&raster, to, &options)
     } else {
-        ground(canvas, &raster, resize.background)
-    };
-    match raster.channels() {
-        3 => convolve::<U8x3>(&raster, &mut data, canvas, to, &options),
-        _ => convolve::<U8x4>(&raster, &mut data, canvas, to, &options),
-    }
-    .expect("a raster holds exactly its pixels, and the plan stays within them");
-    Cow::Owned(Raster::new(canvas.0, canvas.1, raster.has_alpha(), data))
+        laid(&raster, ground(canvas, &raster, resize.background), canvas, to, &options)
+    })
 }
 
 /// The whole picture, quickly and roughly, no longer than this on either side: of the source only some pixels are looked at.
@@ -121,20 +111,29 @@ pub(super) fn glance(raster: &Raster, longest: u32) -> Raster {
     fitted(&sampled, scaled(size, (longest, longest), false), &options)
 }
 
-/// All of the picture in this size.
-fn fitted(raster: &Raster, to: (u32, u32), options: &ResizeOptions) -> Raster {
-    let mut data = vec![0; to.0 as usize * to.1 as usize * raster.channels()];
-    match raster.channels() {
-        3 => convolve::<U8x3>(raster, &mut data, to, to, options),
-        _ => convolve::<U8x4>(raster, &mut data, to, to, options),
-    }
-    .expect("a raster holds exactly its pixels");
-    Raster::new(to.0, to.1, raster.has_alpha(), data)
-}
-
 /// The picture in exactly this size.
 pub(super) fn exactly(raster: &Raster, to: (u32, u32)) -> Raster {
-    fitted(raster, to, &ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(true))
+    fitted(raster, to, &lanczos())
+}
+
+/// Colours are weighted by their alpha, or invisible ones would bleed into the edges.
+fn lanczos() -> ResizeOptions {
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(true)
+}
+
+/// What the options take of the picture, in this size.
+fn fitted(raster: &Raster, to: (u32, u32), options: &ResizeOptions) -> Raster {
+    laid(raster, vec![0; to.0 as usize * to.1 as usize * raster.channels()], to, to, options)
+}
+
+/// The same in the middle of a canvas, whose bytes are `data`.
+fn laid(raster: &Raster, mut data: Vec<u8>, canvas: (u32, u32), to: (u32, u32), options: &ResizeOptions) -> Raster {
+    match raster.channels() {
+        3 => convolve::<U8x3>(raster, &mut data, canvas, to, options),
+        _ => convolve::<U8x4>(raster, &mut data, canvas, to, options),
+    }
+    .expect("a raster holds exactly its pixels, and no plan reaches beyond them");
+    Raster::new(canvas.0, canvas.1, raster.has_alpha(), data)
 }
 
 /// A canvas of one colour, with as many channels as the picture.
