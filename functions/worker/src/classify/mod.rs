@@ -4,6 +4,7 @@
 //! ONNX file. The pixels take the way that the model's authors evaluate with: Pillow's bilinear to the short side,
 //! centre crop, normalise. An alpha channel is dropped there, so a transparent pixel counts with the colour under it.
 
+mod depthwise;
 #[cfg(test)]
 mod tests;
 
@@ -216,11 +217,12 @@ fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
 
 fn build(onnx: &[u8], description: &Description) -> TractResult<Arc<TypedRunnableModel>> {
     let (height, width) = (description.input_height as usize, description.input_width as usize);
-    tract_onnx::onnx()
-        .model_for_read(&mut &*onnx)?
-        .with_input_fact(0, f32::fact([1, 3, height, width]).into())?
-        .into_optimized()?
-        .into_runnable()
+    let model = tract_onnx::onnx().model_for_read(&mut &*onnx)?;
+    let mut model = model.with_input_fact(0, f32::fact([1, 3, height, width]).into())?.into_typed()?;
+    model.declutter()?;
+    depthwise::rewrite(&mut model)?;
+    model.optimize()?;
+    model.into_runnable()
 }
 
 fn softmax(logits: &[f32]) -> Vec<f64> {

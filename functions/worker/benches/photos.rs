@@ -1,0 +1,106 @@
+//! Photos one after another, without a pipeline around: what `scripts/bench` sets beside its peers.
+//!
+//! Takes the rooms of the worker that know pixels and models by their paths, so that they stay private. One process, one
+//! thread, no studio: neither the peers confine what they decode. Each line of standard input names a photo and where its
+//! derivative goes, with a tab between; each line of the answer is JSON with what the photo shows and what it took.
+
+#![expect(unused, unreachable_pub, reason = "a program that uses a part of what it takes in")]
+#![expect(clippy::print_stdout, reason = "its answers")]
+
+#[path = "../src/classify/mod.rs"]
+mod classify;
+#[path = "../src/image/mod.rs"]
+mod image;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::time::{ClockId, clock_gettime};
+use shared::recipe::Recipe;
+
+use classify::Classifier;
+use image::{Header, ImageError, Photo, Watermarker, Watermarks};
+
+const MAX_PIXELS: u64 = 100_000_000;
+
+/// Processor time of each step, in milliseconds.
+type Steps = BTreeMap<&'static str, f64>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let (Some(model), Some(recipe)) = (arguments.next(), arguments.next()) else {
+        // `cargo bench` runs all there are, and this one has nothing to say without its peers.
+        println!("run by scripts/bench");
+        return Ok(());
+    };
+    let recipe: Recipe = serde_json::from_str(&recipe)?;
+    let classifier = Classifier::load(Path::new(&model))?;
+    let watermarker = Watermarker::new(Watermarks { text: "© Darkroom".to_owned().try_into()?, images: [].into() });
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (photo, derivative) = line.split_once('\t').ok_or("a photo and its derivative")?;
+        let clock = Clock::start();
+        let (label, steps) = develop(photo, derivative, &classifier, &recipe, &watermarker)?;
+        let (wall, cpu) = clock.elapsed();
+        println!("{}", serde_json::json!({ "label": label, "wall": wall, "cpu": cpu, "steps": steps }));
+    }
+    Ok(())
+}
+
+/// The way of a photo in the worker, files in the place of buckets. Says what it shows, and what each step took.
+fn develop(
+    photo: &str,
+    derivative: &str,
+    classifier: &Classifier,
+    recipe: &Recipe,
+    watermarker: &Watermarker,
+) -> Result<(String, Steps), Box<dyn Error>> {
+    let mut steps = Steps::new();
+    let mut clock = Clock::start();
+    let mut done = |step| {
+        steps.insert(step, clock.elapsed().1);
+        clock = Clock::start();
+    };
+    let file = std::fs::read(photo)?;
+    done("read");
+    let header = Header::read(&file, MAX_PIXELS)?;
+    let view = classifier.view();
+    let scale = header.scale(Some(recipe), &view)?;
+    done("survey");
+    let photo = Photo::decode(&file, &header, scale)?;
+    drop(file);
+    done("decode");
+    let _placeholder = photo.placeholder();
+    done("placeholder");
+    let input = classifier.prepare(&view.of(&photo));
+    done("view");
+    let found = classifier.answer(input)?;
+    done("classify");
+    image::render(photo, recipe, watermarker, usize::MAX, |rendered| {
+        std::fs::write(derivative, &rendered.bytes).map_err(Box::<dyn Error>::from)
+    })?;
+    done("render");
+    Ok((found.predicted_class, steps))
+}
+
+/// Wall and processor time of this process, the latter in milliseconds.
+struct Clock(Instant, f64);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now(), processor_time())
+    }
+
+    /// Both, in milliseconds.
+    fn elapsed(&self) -> (f64, f64) {
+        (self.0.elapsed().as_secs_f64() * 1e3, processor_time() - self.1)
+    }
+}
+
+fn processor_time() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
