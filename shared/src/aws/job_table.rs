@@ -15,8 +15,8 @@ use crate::time::Timestamp;
 
 /// Over how many partitions each index spreads its rows.
 ///
-/// A partition takes 1,000 writes a second and a job writes each index about five times, so eight carry some 1,600 jobs
-/// a second.
+/// A partition takes 1,000 write units a second. A job takes ten of `byDue`, where most moves delete one entry and put
+/// another, and no more of `byStatus` for any one status: so eight carry some 800 jobs a second. See docs/scale.md.
 pub(super) const SHARDS: u8 = 8;
 
 /// How often a move is tried against a row that somebody else keeps changing.

@@ -1,0 +1,1 @@
+"""What `scripts/scale` computes with: parameters, the calls of one job, their cost, and a burst of uploads."""
