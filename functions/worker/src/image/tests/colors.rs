@@ -333,12 +333,11 @@ fn no_more_of_a_profile_is_inflated_than_its_length_is_worth() {
 
 #[test]
 fn what_a_profile_takes_is_foretold() {
-    let cost = |profile: &[u8]| {
+    let memory = |profile: &[u8]| {
         let header = Header::read(&png(&COLORS, profile), MAX_PIXELS).unwrap();
-        header.cost(None, &View { resize: 256, width: 224, height: 224 }).unwrap()
+        header.cost(None, &View { resize: 256, width: 224, height: 224 }).unwrap().studio
     };
-    assert!(cost(&display_p3()).studio > cost(&[]).studio + (8 << 20));
-    assert!(cost(&display_p3()).time > cost(&[]).time);
+    assert!(memory(&display_p3()) > memory(&[]) + (8 << 20));
 }
 
 #[test]
