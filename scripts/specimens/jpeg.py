@@ -5,7 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, UNSUPPORTED, catalogue, encoded, half, noise, picture
+from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, UNSUPPORTED, catalogue, encoded, half, icc, noise
+from . import picture
 from .tiff import ORIENTATION, tiff
 
 specimen = catalogue("JPEG")
@@ -222,6 +223,35 @@ def profile(name):
 @specimen("wide-gamut.jpg", "an Adobe RGB profile", COMPLETED, size=(160, 120))
 def wide_gamut():
     return photo(icc_profile=profile(b"Adobe RGB (1998) " + PLANTED))
+
+
+@specimen("repeated-table.jpg", "a profile with 50,000 tables, all of them the same 3.5 MB", COMPLETED, size=(160, 120))
+def repeated_table():
+    return encoded(picture("CMYK"), "JPEG", icc_profile=icc.repeated(b"CMYK", 4, 33))
+
+
+@specimen("wordy-profile.jpg", "a profile described 260,000 times, by the same megabyte", COMPLETED, size=(160, 120))
+def wordy_profile():
+    return photo(icc_profile=icc.wordy(b"RGB "))
+
+
+@specimen("profile-cut-short.jpg", "a profile whose second segment is missing", COMPLETED, size=(160, 120))
+def profile_cut_short():
+    data = photo(icc_profile=icc.tabled(b"RGB ", 3, 33))
+    at = data.index(b"ICC_PROFILE\0\2")
+    return data[:at] + b"Z" + data[at + 1 :]
+
+
+@specimen("profile-of-inks.jpg", "a profile of four inks for colours that are light", COMPLETED, size=(160, 120))
+def profile_of_inks():
+    return photo(icc_profile=icc.tabled(b"CMYK", 4, 9))
+
+
+@specimen("cmyk-100mp-profile.jpg", "100 megapixels of four inks, and a profile for them", COMPLETED, TOO_LARGE,
+          size=(SIDE, SIDE))
+def cmyk_of_full_size_with_profile():
+    table = icc.tabled(b"CMYK", 4, 9)
+    return flat(SIDE, SIDE, ((1, 1),) * 4, segment(0xE2, b"ICC_PROFILE\0\1\1" + table))
 
 
 @specimen("rgb.jpg", "Adobe's marker says that the colours are plain RGB", COMPLETED, size=(160, 120))

@@ -7,8 +7,8 @@ import zlib
 
 from PIL import Image, PngImagePlugin
 
-from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, Bits, catalogue, deflated, encoded, half, noise
-from . import picture
+from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, Bits, catalogue, deflated, encoded, half, icc
+from . import noise, picture
 from .tiff import ORIENTATION, tiff
 
 specimen = catalogue("PNG")
@@ -92,6 +92,13 @@ def idat_bomb():
 @specimen("profile-bomb.png", "a colour profile that inflates to 512 MiB", COMPLETED, size=(160, 120))
 def profile_bomb():
     return photo(chunk(b"iCCP", PLANTED + b"\0\0" + deflated(512 * MIB)))
+
+
+@specimen("profile-bomb-that-begins-well.png", "a colour profile of 4 MiB in 5 kB", COMPLETED, size=(160, 120))
+def honest_profile_bomb():
+    start = icc.tabled(b"RGB ", 3, 2)
+    start = struct.pack(">I", icc.LONGEST) + start[4:]
+    return photo(chunk(b"iCCP", PLANTED + b"\0\0" + deflated(icc.LONGEST - len(start), start)))
 
 
 @specimen("ztxt-bomb.png", "a comment that inflates to 512 MiB", COMPLETED, size=(160, 120))

@@ -4,7 +4,8 @@ import struct
 
 from PIL import Image
 
-from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, Bits, catalogue, encoded, half, noise, picture
+from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, Bits, catalogue, encoded, half, icc, noise
+from . import picture
 from .tiff import ORIENTATION, tiff
 
 specimen = catalogue("WEBP")
@@ -182,6 +183,11 @@ def metadata():
 def exif_cycle():
     exif = tiff({0x010F: (2, PLANTED), 0x8769: (4, [8])}, next_directory=8)
     return file(canvas(160, 120, EXIF), lossy(), chunk(b"EXIF", exif))
+
+
+@specimen("table.webp", "a colour profile of 3.3 MB", COMPLETED, size=(160, 120))
+def full_table():
+    return file(canvas(160, 120, PROFILE), chunk(b"ICCP", icc.tabled(b"RGB ", 3, 103)), lossy())
 
 
 @specimen("full-profile.webp", "a colour profile of 2 MB", COMPLETED, size=(160, 120))

@@ -37,6 +37,25 @@ fn decode(bytes: &[u8]) -> Photo {
     Photo::decode(bytes, &Header::read(bytes, 1_000_000).unwrap(), Scale::FULL).unwrap()
 }
 
+/// The file with its colour profile made unknown: the reference takes pixels as they are, as its training did.
+fn without_profile(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(at) = memchr::memmem::find(&bytes, b"ICC_PROFILE\0") {
+        bytes[at] = b'_';
+    }
+    bytes
+}
+
+#[test]
+fn a_photo_is_seen_in_the_colours_of_its_profile() {
+    let classifier = Classifier::load(Path::new(MODEL)).unwrap();
+    let rocket = fs::read(Path::new(SAMPLES).join("rocket.jpg")).unwrap();
+    let seen = |bytes: &[u8]| classifier.view().of(&decode(bytes));
+    let (with, without) = (seen(&rocket), seen(&without_profile(rocket.clone())));
+    assert_ne!(with, without);
+    let best = classifier.answer(classifier.prepare(&with)).unwrap().predictions;
+    assert_eq!(best[0].label, "missile");
+}
+
 #[test]
 fn from_the_file_to_the_logits_it_is_the_reference() {
     let classifier = Classifier::load(Path::new(MODEL)).unwrap();
@@ -45,7 +64,7 @@ fn from_the_file_to_the_logits_it_is_the_reference() {
     assert!(!photos.is_empty());
     for expected in photos {
         let bytes = fs::read(Path::new(SAMPLES).join(&expected.file)).unwrap();
-        let photo = decode(&bytes);
+        let photo = decode(&without_profile(bytes));
         assert_eq!(hex(&Sha256::digest(photo.raster().bytes())), expected.decoded_sha256, "{}", expected.file);
         let cropped = classifier.view().of(&photo);
         assert_eq!(hex(&Sha256::digest(&cropped)), expected.cropped_sha256, "{}", expected.file);

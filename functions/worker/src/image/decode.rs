@@ -1,4 +1,4 @@
-//! From a file's bytes to upright pixels.
+//! From a file's bytes to upright pixels in sRGB.
 
 use std::io::Cursor;
 
@@ -9,15 +9,15 @@ use shared::format::Format;
 
 use super::header::{Claim, Header};
 use super::raster::Raster;
-use super::{ImageError, Photo, Scale, gif, jpeg, orientation, png, tiff};
+use super::{ImageError, Photo, Scale, gif, jpeg, orientation, png, profile, tiff};
 
 impl Photo {
-    /// Decodes the file that has this header, and turns it upright. A smaller scale counts for JPEG only.
+    /// Decodes the file that has this header, converts its colours, and turns it upright. A smaller scale counts for JPEG only.
     ///
-    /// Takes no more memory than the header's claim says. Of an animation, the first frame is the photo.
+    /// Takes no more memory than the header's claim says, and than is allowed for its colour profile. Of an animation, the first frame is the photo.
     pub(crate) fn decode(bytes: &[u8], header: &Header, scale: Scale) -> Result<Self, ImageError> {
         let Header { format, claim, orientation, .. } = *header;
-        let raster = match format {
+        let mut raster = match format {
             Format::Jpeg => jpeg::decode(bytes, scale)?,
             Format::Png => png::decode(bytes, &claim)?,
             Format::Webp => with(format, WebPDecoder::new(Cursor::new(bytes)), &claim)?,
@@ -25,6 +25,7 @@ impl Photo {
             Format::Bmp => with(format, BmpDecoder::new(Cursor::new(bytes)), &claim)?,
             Format::Tiff => tiff::decode(bytes, &claim)?,
         };
+        profile::to_srgb(&mut raster, bytes, format);
         let raster = orientation::upright(raster, orientation);
         let size = if scale == Scale::FULL { (raster.width(), raster.height()) } else { header.upright() };
         Ok(Self { raster, size, format })

@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use shared::format::Format;
 
 use super::sniff::sniff;
-use super::{ImageError, bmp, gif, ifd, jpeg, orientation, png, webp};
+use super::{ImageError, bmp, gif, ifd, jpeg, orientation, png, profile, webp};
 
 /// What a file says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) struct Header {
     pub orientation: Orientation,
     /// Length of the file, in bytes.
     pub bytes: u64,
+    /// Length of the colour profile, at most, in bytes; zero if there is none.
+    pub profile: u64,
 }
 
 /// What a format's header announces.
@@ -66,7 +68,8 @@ impl Header {
         if (bytes.len() as u64) < claim.least {
             return Err(ImageError::corrupt(format, "fewer bytes than the pixels need"));
         }
-        Ok(Self { format, claim, orientation: orientation::read(bytes, format), bytes: bytes.len() as u64 })
+        let (orientation, profile) = (orientation::read(bytes, format), profile::length(bytes, format));
+        Ok(Self { format, claim, orientation, bytes: bytes.len() as u64, profile })
     }
 
     /// Width and height once it is upright.

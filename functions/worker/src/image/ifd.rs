@@ -1,12 +1,14 @@
 //! TIFF: what the tags of the first picture say, read before the decoder sees the file.
 //!
-//! Only the first directory is read, and of each tag only its first value, so nothing here can go round in circles.
+//! Only the first directory is read, and of each tag but the colour profile only its first value, so nothing here can go
+//! round in circles.
 
 use shared::format::Format;
 use tiff::tags::{CompressionMethod, PhotometricInterpretation, Tag};
 
 use super::ImageError;
 use super::header::Claim;
+use super::profile::Profile;
 
 /// Memory that the decoder takes besides the picture, in bytes: what a code expands into, buffers, small values.
 pub(super) const OVERHEAD: u64 = 4 << 20;
@@ -65,6 +67,14 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     Ok(Claim { width, height, channels, decoding: decoding.saturating_add(OVERHEAD), least })
 }
 
+/// The colour profile.
+pub(super) fn profile(bytes: &[u8]) -> Option<Profile<'_>> {
+    let tags = Directory::open(bytes)?;
+    let part = tags.bytes(Tag::IccProfile)?;
+    let inks = tags.first(Tag::PhotometricInterpretation) == Some(PhotometricInterpretation::CMYK.to_u16().into());
+    Some(Profile { parts: vec![part], deflated: false, inks })
+}
+
 /// The first directory of a file.
 struct Directory<'a> {
     bytes: &'a [u8],
@@ -98,6 +108,18 @@ impl<'a> Directory<'a> {
 
     /// The first value of a tag, if it is a whole number.
     fn first(&self, tag: Tag) -> Option<u64> {
+        let (length, _, values) = self.values(tag)?;
+        Some(self.number(values.get(..length)?))
+    }
+
+    /// All of a tag's values, if they are bytes.
+    fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
+        let (length, count, values) = self.values(tag)?;
+        if length == 1 { values.get(..usize::try_from(count).ok()?) } else { None }
+    }
+
+    /// Length of one of a tag's values, how many there are, and the file from the first one on.
+    fn values(&self, tag: Tag) -> Option<(usize, u64, &'a [u8])> {
         let size = if self.big { 20 } else { 12 };
         let is_it = |entry: &&[u8]| self.number(&entry[..2]) == u64::from(tag.to_u16());
         let entry = self.entries.chunks_exact(size).find(is_it)?;
@@ -110,13 +132,11 @@ impl<'a> Directory<'a> {
         };
         let half = (size - 4) / 2;
         let (count, value) = (self.number(&entry[4..4 + half]), &entry[4 + half..]);
-        match count.checked_mul(length)? {
-            0 => None,
-            all if all <= half as u64 => Some(self.number(&value[..length as usize])),
-            _ => {
-                let at = usize::try_from(self.number(value)).ok()?;
-                Some(self.number(self.bytes.get(at..at.checked_add(length as usize)?)?))
-            }
-        }
+        let values = match count.checked_mul(length)? {
+            0 => return None,
+            all if all <= half as u64 => value,
+            _ => self.bytes.get(usize::try_from(self.number(value)).ok()?..)?,
+        };
+        Some((length as usize, count, values))
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! libjpeg-turbo is what the classifier's reference decodes with, so its pixels are the reference's, at full scale bit for bit
 //! (another decoder's move logits by up to 0.03); with SIMD it is also the fastest. It fills whatever a cut file lacks
-//! with grey and says nothing, so a file has to reach its end marker before it is decoded at all. Absent here: colour
-//! profiles, and arithmetic coding, which no camera writes.
+//! with grey and says nothing, so a file has to reach its end marker before it is decoded at all. Absent here:
+//! arithmetic coding, which no camera writes.
 
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,6 +12,7 @@ use mozjpeg::{ColorSpace, Decompress};
 use shared::format::Format;
 
 use super::header::Claim;
+use super::profile::{Inks, Profile};
 use super::raster::{Raster, Samples};
 use super::{ImageError, Scale};
 
@@ -38,6 +39,9 @@ const ROWS_IN_WORK: u64 = 160;
 /// Memory that libjpeg takes besides, in bytes.
 const OVERHEAD: u64 = 1 << 20;
 
+/// Segments of a colour profile that are looked at: one more than it can have.
+const MAX_SEGMENTS: usize = 256;
+
 /// What libjpeg says when an allocation failed.
 const OUT_OF_MEMORY: &str = "Insufficient memory";
 
@@ -45,6 +49,7 @@ const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 const APP1: u8 = 0xE1;
+const APP2: u8 = 0xE2;
 
 /// What the markers say. Nothing has been decoded for it.
 #[derive(Debug, PartialEq, Eq)]
@@ -156,6 +161,29 @@ pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
         .find_map(|marker| marker.payload.strip_prefix(b"Exif\0\0"))
 }
 
+/// The colour profile, which stands in as many segments as it takes: each has its number and how many there are. One that
+/// is not all there is none.
+pub(super) fn profile(bytes: &[u8]) -> Option<Profile<'_>> {
+    let (mut segments, mut inks) = (Vec::new(), false);
+    for Marker { code, payload } in markers(bytes).take_while(|marker| marker.code != SOS) {
+        match code {
+            0xC0..=0xC2 => inks = payload.get(5) == Some(&4),
+            APP2 if segments.len() < MAX_SEGMENTS => {
+                if let Some([number, count, part @ ..]) = payload.strip_prefix(b"ICC_PROFILE\0") {
+                    segments.push((usize::from(*number), usize::from(*count), part));
+                }
+            }
+            _ => {}
+        }
+    }
+    segments.sort_by_key(|&(number, ..)| number);
+    let whole = segments.iter().zip(1..).all(|(&(number, count, _), n)| (number, count) == (n, segments.len()));
+    (whole && !segments.is_empty()).then(|| {
+        let parts = segments.into_iter().map(|(.., part)| part).collect();
+        Profile { parts, deflated: false, inks }
+    })
+}
+
 /// Decodes a file that [`Survey::check`] let through.
 pub(super) fn decode(bytes: &[u8], scale: Scale) -> Result<Raster, ImageError> {
     match caught(|| pixels(bytes, scale)) {
@@ -183,13 +211,15 @@ fn pixels(bytes: &[u8], scale: Scale) -> io::Result<(u32, u32, Vec<u8>)> {
     let data = match header.color_space() {
         ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
             let mut rows = header.to_colorspace(ColorSpace::JCS_CMYK)?;
+            let inks = Inks::of(bytes, Format::Jpeg);
             let stride = width as usize * 4;
             let mut ink = vec![0; stride * ROWS_AT_ONCE];
             let mut data = Vec::with_capacity(width as usize * height as usize * 3);
             for first in (0..height as usize).step_by(ROWS_AT_ONCE) {
                 let count = ROWS_AT_ONCE.min(height as usize - first);
                 // Adobe's inversion is taken for granted, with or without Adobe's marker: every browser does.
-                Samples::InvertedCmyk.append(rows.read_scanlines_into(&mut ink[..stride * count])?, &mut data);
+                let samples = rows.read_scanlines_into(&mut ink[..stride * count])?;
+                inks.append(Samples::InvertedCmyk, samples, &mut data);
             }
             data
         }

@@ -5,15 +5,15 @@
 //! 1. `sniff`: what the bytes are, by content.
 //! 2. `header` (with a file for each format, `ifd` for TIFF): how many pixels they claim, and what those will take. With
 //!    the recipe's derivatives, `scale` makes of it how large the photo is decoded, and `cost` what all that takes.
-//! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA.
+//! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA; by the colour `profile`, in sRGB.
 //! 4. `orientation`: upright.
 //! 5. For each derivative of the recipe: `crop`, `resize`, `filters`, `watermark` (its letters from `lettering`), `encode`
 //!    (with `palette` for GIF) into an `output` of limited length.
 //!
 //! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`, and so does what stands for the
 //! photo until it is loaded, the `placeholder`. Everything here is synchronous and
-//! keeps one core busy; nothing here knows about buckets or jobs. Absent so far: colour profiles (pixels are taken as
-//! sRGB), and any frame but the first.
+//! keeps one core busy; nothing here knows about buckets or jobs. Absent so far: any
+//! frame but the first.
 
 mod bilinear;
 mod bmp;
@@ -33,6 +33,7 @@ mod output;
 mod palette;
 mod placeholder;
 mod png;
+mod profile;
 mod raster;
 mod resize;
 mod scale;

@@ -3,8 +3,8 @@
 use image::metadata::Orientation;
 use shared::format::Format;
 
-use super::jpeg;
 use super::raster::Raster;
+use super::{jpeg, png, webp};
 
 /// Side of the square that is turned at once, in pixels: two of them fit the fastest cache.
 const TILE: usize = 32;
@@ -13,42 +13,13 @@ const TILE: usize = 32;
 pub(super) fn read(bytes: &[u8], format: Format) -> Orientation {
     let exif = match format {
         Format::Jpeg => jpeg::exif(bytes),
-        Format::Png => png_exif(bytes),
-        Format::Webp => webp_exif(bytes),
+        Format::Png => png::chunk(bytes, *b"eXIf").map(without_prefix),
+        Format::Webp => webp::chunk(bytes, *b"EXIF").map(without_prefix),
         // A TIFF file and an EXIF block have the same structure.
         Format::Tiff => Some(bytes),
         Format::Gif | Format::Bmp => None,
     };
     exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
-}
-
-/// The `eXIf` chunk, which may stand before or after the pixels.
-fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = bytes.get(8..)?;
-    loop {
-        let (head, body) = rest.split_first_chunk::<8>()?;
-        let [length @ .., _, _, _, _] = head;
-        let length = u32::from_be_bytes(*length.first_chunk()?) as usize;
-        if &head[4..] == b"eXIf" {
-            return body.get(..length).map(without_prefix);
-        }
-        // Four more for the checksum.
-        rest = body.get(length.checked_add(4)?..)?;
-    }
-}
-
-/// The `EXIF` chunk, which comes last.
-fn webp_exif(bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = bytes.get(12..)?;
-    loop {
-        let (head, body) = rest.split_first_chunk::<8>()?;
-        let length = u32::from_le_bytes(*head.last_chunk()?) as usize;
-        if head.starts_with(b"EXIF") {
-            return body.get(..length).map(without_prefix);
-        }
-        // Chunks are padded to an even length.
-        rest = body.get(length.checked_next_multiple_of(2)?..)?;
-    }
 }
 
 /// Some writers copy JPEG's prefix along.

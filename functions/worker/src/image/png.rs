@@ -1,6 +1,7 @@
 //! PNG: every colour type and depth, plain or interlaced, to 8-bit pixels.
 //!
-//! Text chunks and colour profiles are skipped unread: inflated, a kilobyte of either can be a gigabyte.
+//! Text chunks are skipped unread: inflated, a kilobyte of them can be a gigabyte. So are colour profiles by the decoder;
+//! `profile` inflates them, within limits.
 
 use std::io::Cursor;
 
@@ -58,6 +59,30 @@ fn chunks_have_transparency(bytes: &[u8], indexed: bool) -> Result<bool, ImageEr
         rest = body.get(length + 4..).unwrap_or_default();
     }
     Ok(transparent)
+}
+
+/// The first chunk of a kind, which may stand before or after the pixels.
+pub(super) fn chunk(bytes: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
+    let mut rest = bytes.get(8..)?;
+    loop {
+        let ([length @ .., k0, k1, k2, k3], body) = rest.split_first_chunk::<8>()?;
+        let length = u32::from_be_bytes(*length.first_chunk()?) as usize;
+        if [*k0, *k1, *k2, *k3] == kind {
+            return body.get(..length);
+        }
+        // Four more for the checksum.
+        rest = body.get(length.checked_add(4)?..)?;
+    }
+}
+
+/// The colour profile, deflated. Where a file also calls itself sRGB it is, as in Chrome.
+pub(super) fn profile(bytes: &[u8]) -> Option<&[u8]> {
+    if chunk(bytes, *b"sRGB").is_some() {
+        return None;
+    }
+    // Its name, and then the method, of which there is one.
+    let named = chunk(bytes, *b"iCCP")?;
+    named[named.iter().position(|&byte| byte == 0)?..].strip_prefix(&[0, 0])
 }
 
 /// Decodes the default image; of an animation that is its first frame, or the still that stands in for it.

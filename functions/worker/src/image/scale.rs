@@ -69,7 +69,8 @@ mod tests {
 
     fn check((width, height): (u32, u32), recipe: &str, expected: u32) {
         let claim = Claim { width, height, channels: 3, decoding: 0, least: 0 };
-        let header = Header { format: Format::Jpeg, claim, orientation: Orientation::NoTransforms, bytes: 0 };
+        let header =
+            Header { format: Format::Jpeg, claim, orientation: Orientation::NoTransforms, bytes: 0, profile: 0 };
         let recipe: Option<Recipe> = (!recipe.is_empty()).then(|| serde_json::from_str(recipe).unwrap());
         let view = View { resize: 256, width: 224, height: 224 };
         assert_eq!(header.scale(recipe.as_ref(), &view).unwrap(), Scale(expected), "{width} × {height} {recipe:?}");

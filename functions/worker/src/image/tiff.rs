@@ -13,6 +13,7 @@ use tiff::{ColorType, TiffError};
 use super::ImageError;
 use super::header::Claim;
 use super::ifd::OVERHEAD;
+use super::profile::Inks;
 use super::raster::{Raster, Samples, narrow};
 
 const PALETTE: u16 = PhotometricInterpretation::RGBPalette.to_u16();
@@ -56,7 +57,10 @@ pub(super) fn decode(bytes: &[u8], claim: &Claim) -> Result<Raster, ImageError> 
         data = samples;
     } else {
         data.reserve_exact(size * if kind.has_alpha() { 4 } else { 3 });
-        kind.append(&samples, &mut data);
+        match kind {
+            Samples::Cmyk => Inks::of(bytes, Format::Tiff).append(kind, &samples, &mut data),
+            _ => kind.append(&samples, &mut data),
+        }
     }
     if kind.has_alpha() && premultiplied {
         data.as_chunks_mut::<4>().0.iter_mut().for_each(divide_by_alpha);

@@ -40,6 +40,26 @@ pub(super) fn survey(bytes: &[u8]) -> Claim {
     Claim { width, height, channels, decoding: blocks * each / 2 + bytes.len() as u64 + OVERHEAD, least: 0 }
 }
 
+/// The first chunk of a kind, not counting those within the frames of an animation.
+pub(super) fn chunk(bytes: &[u8], kind: [u8; 4]) -> Option<&[u8]> {
+    let mut rest = bytes.get(12..)?;
+    loop {
+        let (head, body) = rest.split_first_chunk::<8>()?;
+        let length = u32::from_le_bytes(*head.last_chunk()?) as usize;
+        if head.starts_with(&kind) {
+            return body.get(..length);
+        }
+        // Chunks are padded to an even length.
+        rest = body.get(length.checked_next_multiple_of(2)?..)?;
+    }
+}
+
+/// The colour profile, if the header promises one.
+pub(super) fn profile(bytes: &[u8]) -> Option<&[u8]> {
+    let flags = *chunk(bytes, *b"VP8X")?.first()?;
+    if flags & 0x20 == 0 { None } else { chunk(bytes, *b"ICCP") }
+}
+
 impl Survey {
     /// Takes what a chunk states, and returns the chunks that follow, none after the first frame's pixels.
     fn read<'a>(&mut self, chunk: &'a [u8]) -> Option<&'a [u8]> {

@@ -2,6 +2,8 @@
 
 use std::io::Cursor;
 
+use super::profiles::profile;
+
 /// Bytes that no encoder makes small, the same each time.
 pub(crate) fn noise(length: usize) -> Vec<u8> {
     let mut state = 1u32;
@@ -21,6 +23,16 @@ pub(crate) fn jpeg(width: usize, height: usize, progressive: bool) -> Vec<u8> {
     }
     let mut encoder = settings.start_compress(Vec::new()).unwrap();
     encoder.write_scanlines(&noise(width * height * 3)).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Four inks.
+pub(crate) fn cmyk(width: usize, height: usize) -> Vec<u8> {
+    let mut settings = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_CMYK);
+    settings.set_fastest_defaults();
+    settings.set_size(width, height);
+    let mut encoder = settings.start_compress(Vec::new()).unwrap();
+    encoder.write_scanlines(&noise(width * height * 4)).unwrap();
     encoder.finish().unwrap()
 }
 
@@ -65,4 +77,12 @@ where
     let samples: Vec<C::Inner> = noise(samples).into_iter().map(sample).collect();
     tiff::encoder::TiffEncoder::new(&mut out).unwrap().write_image::<C>(width, height, &samples).unwrap();
     out.into_inner()
+}
+
+/// A press measured in 33 steps of each ink, which makes 3.6 MB.
+pub(crate) fn finely_measured_press() -> Vec<u8> {
+    let mut table = b"mft1\0\0\0\0\x04\x03\x21\0".to_vec();
+    table.resize(48, 0);
+    table.extend((0..4 * 256 + 33usize.pow(4) * 3 + 3 * 256).map(|n| (n % 251) as u8));
+    profile(*b"CMYK", &table)
 }

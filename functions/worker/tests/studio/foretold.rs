@@ -1,6 +1,7 @@
 //! What is foretold of a photo and its derivatives is never too low: each is made within exactly that.
 
-use super::files::{bmp, gif, jpeg, noise, png, tiff};
+use super::files::{bmp, cmyk, finely_measured_press, gif, jpeg, noise, png, tiff};
+use super::profiles::{display_p3, embed, press, scanner};
 use super::*;
 
 /// A figure of a process in `/proc`, in bytes.
@@ -23,6 +24,10 @@ fn every_kind_of_photo_stays_within_what_is_foretold() {
     let files = [
         ("baseline JPEG", jpeg(2000, 1500, false)),
         ("progressive JPEG", jpeg(2000, 1500, true)),
+        ("JPEG in Display P3", embed(&jpeg(2000, 1500, false), &display_p3(), 60_000)),
+        ("progressive JPEG with a table", embed(&jpeg(2000, 1500, true), &scanner(), 60_000)),
+        ("CMYK JPEG", cmyk(2000, 1500)),
+        ("CMYK JPEG with a table", embed(&cmyk(2000, 1500), &press(), 60_000)),
         ("8-bit PNG", png(width, height, ColorType::Rgb, BitDepth::Eight)),
         ("PNG with alpha", png(width, height, ColorType::Rgba, BitDepth::Eight)),
         ("16-bit PNG", png(width, height, ColorType::Rgba, BitDepth::Sixteen)),
@@ -145,4 +150,18 @@ fn a_jpeg_at_a_smaller_scale_stays_within_what_is_foretold() {
         }
         assert!(costs.is_sorted_by(|larger, smaller| larger > smaller), "{costs:?}");
     }
+}
+
+/// Of small photos, so that nothing else is in the way.
+#[test]
+fn a_profile_stays_within_what_is_foretold() {
+    let studios = studios();
+    let press = finely_measured_press();
+    for profile in [&press[..], &press[..2 << 20], &press[..1000], b"", &display_p3(), &scanner()] {
+        for file in [cmyk(16, 16), jpeg(16, 16, false), jpeg(16, 16, true)] {
+            developed(&studios, &embed(&file, profile, 60_000), &default_recipe()).unwrap();
+        }
+    }
+    let cost = |profile| foretell(&embed(&cmyk(16, 16), profile, 60_000), MAX_PIXELS, None, &VIEW).unwrap();
+    assert!(cost(&press).studio > cost(b"").studio + (24 << 20));
 }

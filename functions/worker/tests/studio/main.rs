@@ -4,6 +4,8 @@
 
 mod files;
 mod foretold;
+#[path = "../../src/image/tests/profiles.rs"]
+mod profiles;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

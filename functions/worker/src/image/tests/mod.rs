@@ -1,7 +1,9 @@
 //! The whole road over the pictures in `tests/fixtures/`, and over bytes that nobody meant as a picture.
 
+mod colors;
 mod hostile;
 mod marks;
+mod profiles;
 mod rendering;
 mod sources;
 

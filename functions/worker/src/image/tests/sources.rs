@@ -54,6 +54,17 @@ fn colours_come_out_right() {
     for name in ["rgba.png", "rgba.webp", "rgba.tiff"] {
         check(name, see_through, 0);
     }
+    // By profiles; `colors` says where the figures are from.
+    let opaque = |colors: [[u8; 3]; 4]| colors.map(|[r, g, b]| [r, g, b, 255]);
+    let muted = opaque([[216, 93, 24], [0, 185, 54], [0, 59, 92], [129, 129, 129]]);
+    let printed = opaque([[99, 184, 207], [229, 134, 161], [179, 185, 187], [191, 185, 172]]);
+    for name in ["display-p3.png", "display-p3.webp", "display-p3.tiff"] {
+        check(name, muted, 2);
+    }
+    check("display-p3.jpg", muted, 6);
+    check("press.tiff", printed, 2);
+    check("press.jpg", printed, 4);
+    check("grey-gamma.png", [grey(0), grey(81), grey(146), grey(210)], 1);
     check("grey.jpg", luma, 2);
     check("grey.png", luma, 0);
     check("grey-16.png", shades, 0);
