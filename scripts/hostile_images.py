@@ -2,9 +2,10 @@
 
     python scripts/hostile_images.py OUT_DIR
 
-`manifest.json` has an entry for each file: `what` it is; the `allowed` outcomes, which are codes of a failed job and
-COMPLETED; and if it may complete, the `format` and `size` of the derivative, which in no case contains `planted`, the
-text that stands in all metadata, comments and tails. The same files each time, byte for byte.
+`manifest.json` has an entry for each file: `what` it is; the `derivatives` to ask for, if not the default recipe; the
+`allowed` outcomes, which are codes of a failed job and COMPLETED; and if it may complete, the `format` and `size` of the
+derivative, which in no case contains `planted`, the text that stands in all metadata, comments and tails. The same files
+each time, byte for byte.
 """
 
 import json
@@ -24,6 +25,8 @@ def write(folder):
     for specimen in CATALOGUE:
         (folder / specimen.name).write_bytes(specimen.build())
         entries[specimen.name] = {"what": specimen.what, "allowed": specimen.allowed}
+        if specimen.derivatives:
+            entries[specimen.name]["derivatives"] = specimen.derivatives
         if specimen.size:
             entries[specimen.name] |= {"format": specimen.format, "size": specimen.size}
     manifest = {"planted": PLANTED.decode(), "files": entries}

@@ -39,6 +39,8 @@ class Specimen:
     # Pillow's name of the derivative's format, and its width and height; None where the file must not complete.
     format: str | None
     size: tuple[int, int] | None
+    # What is asked of it, as in `POST /uploads`; None: the default recipe.
+    derivatives: list | None = None
 
 
 CATALOGUE: list[Specimen] = []
@@ -47,12 +49,12 @@ CATALOGUE: list[Specimen] = []
 def catalogue(format):
     """The decorator for files that, if they complete, are of this format."""
 
-    def specimen(name, what, *allowed, size=None):
+    def specimen(name, what, *allowed, size=None, derivatives=None):
         assert (COMPLETED in allowed) == (size is not None), f"{name}: a derivative has a size, a refusal has none"
         assert all(name != other.name for other in CATALOGUE), f"{name} stands twice"
 
         def add(build):
-            CATALOGUE.append(Specimen(name, what, allowed, build, format if size else None, size))
+            CATALOGUE.append(Specimen(name, what, allowed, build, format if size else None, size, derivatives))
             return build
 
         return add

@@ -1,4 +1,4 @@
-"""Hostile GIFs. Of an animation, the first frame is the photo."""
+"""Hostile GIFs. Of an animation, the first frame is the photo, unless every frame is asked for."""
 
 import struct
 
@@ -9,6 +9,10 @@ from . import COMPLETED, CORRUPT, MIB, PLANTED, SIDE, TOO_LARGE, Bits, catalogue
 specimen = catalogue("GIF")
 
 END = b";"
+
+# The derivative has every frame.
+MOVING = [{"name": "moving", "resize": {"width": 48}, "watermark": False}]
+UNCHANGED = [{"name": "moving", "watermark": False}]
 
 
 def screen(width, height):
@@ -21,8 +25,13 @@ def blocks(data):
     return b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
 
 
-def frame(width, height, data, flags=0):
-    return b"," + struct.pack("<HHHHB", 0, 0, width, height, flags) + b"\2" + blocks(data)
+def frame(width, height, data, flags=0, at=(0, 0)):
+    return b"," + struct.pack("<HHHHB", *at, width, height, flags) + b"\2" + blocks(data)
+
+
+def control(disposal, delay=4):
+    """Stands before a frame: 2 clears it away afterwards, 3 takes it back."""
+    return b"!\xf9\4" + struct.pack("<BHB", disposal << 2, delay, 0) + b"\0"
 
 
 def zeros(count):
@@ -134,7 +143,7 @@ def no_frame():
 
 @specimen("frame-outside.gif", "a frame that lies outside of its screen", COMPLETED, CORRUPT, size=(64, 64))
 def frame_outside():
-    return screen(64, 64) + b"," + struct.pack("<HHHHB", 60_000, 60_000, 8, 8, 0) + b"\2" + blocks(zeros(64)) + END
+    return screen(64, 64) + frame(8, 8, zeros(64), at=(60_000, 60_000)) + END
 
 
 @specimen("50000-frames.gif", "50,000 frames", COMPLETED, size=(64, 64))
@@ -190,3 +199,79 @@ def noisy():
     image = Image.frombytes("P", (1800, 1800), noise(1800 * 1800))
     image.putpalette(noise(768, seed=2))
     return encoded(image, "GIF")
+
+
+@specimen("moving-50000.gif", "50,000 frames of one pixel, all asked for", TOO_LARGE, derivatives=MOVING)
+def moving_many():
+    return screen(64, 64) + frame(64, 64, zeros(4096)) + frame(1, 1, zeros(1)) * 49_999 + END
+
+
+@specimen("moving-2000.gif", "2,000 frames of one pixel", COMPLETED, size=(48, 48), derivatives=MOVING)
+def moving_most():
+    return screen(64, 64) + frame(64, 64, zeros(4096)) + frame(1, 1, zeros(1)) * 1_999 + END
+
+
+@specimen("moving-large-screen.gif", "500 frames of one pixel on a screen of 1,000²", TOO_LARGE, derivatives=MOVING)
+def moving_large():
+    return screen(1000, 1000) + frame(1, 1, zeros(1)) * 500 + END
+
+
+@specimen("moving-100mp.gif", "two frames of one pixel on a screen of 100 megapixels", TOO_LARGE, derivatives=MOVING)
+def moving_largest():
+    return screen(SIDE, SIDE) + frame(1, 1, zeros(1)) * 2 + END
+
+
+@specimen("moving-65535-square-frame.gif", "a second frame of 65,535²", TOO_LARGE, derivatives=MOVING)
+def moving_huge_frame():
+    return screen(64, 64) + frame(64, 64, zeros(4096)) + frame(65_535, 65_535, zeros(1)) + END
+
+
+@specimen("moving-outside.gif", "frames that lie outside of their screen", COMPLETED, size=(48, 48), derivatives=MOVING)
+def moving_outside():
+    beside = [frame(8, 8, zeros(64), at=at) for at in ((60_000, 60_000), (60, 60), (64, 0), (0, 65_535))]
+    return screen(64, 64) + frame(64, 64, zeros(4096)) + b"".join(control(2) + each for each in beside) + END
+
+
+@specimen("moving-nothing.gif", "frames of zero pixels", COMPLETED, CORRUPT, size=(48, 48), derivatives=MOVING)
+def moving_nothing():
+    empty = frame(0, 0, zeros(1)) + frame(0, 9, zeros(1)) + frame(9, 0, zeros(1))
+    return screen(64, 64) + frame(64, 64, zeros(4096)) + empty + END
+
+
+@specimen("moving-back.gif", "400 frames of 500², each of them taken back", COMPLETED, TOO_LARGE, size=(48, 48),
+          derivatives=MOVING)
+def moving_back():
+    return screen(500, 500) + (control(3) + frame(500, 500, zeros(250_000))) * 400 + END
+
+
+@specimen("moving-noise.gif", "15 frames of a megapixel of noise, each in colours of its own", COMPLETED, TOO_LARGE,
+          size=(1000, 1000), derivatives=UNCHANGED)
+def moving_noise():
+    images = []
+    for number in range(15):
+        images.append(Image.frombytes("P", (1000, 1000), noise(1_000_000, seed=number)))
+        images[-1].putpalette(noise(768, seed=100 + number))
+    return encoded(images[0], "GIF", save_all=True, append_images=images[1:])
+
+
+@specimen("moving-damaged.gif", "a third frame with codes that no table holds", CORRUPT, derivatives=MOVING)
+def moving_damaged():
+    sound = frame(64, 64, zeros(4096))
+    return screen(64, 64) + sound * 2 + frame(64, 64, b"\xff" * 4096) + sound + END
+
+
+@specimen("moving-cut-short.gif", "the first half of ten frames", CORRUPT, derivatives=MOVING)
+def moving_cut_short():
+    return half(screen(64, 64) + frame(64, 64, zeros(4096)) * 10 + END)
+
+
+@specimen("moving-lzw-bomb.gif", "a second frame whose codes stand for 500 million pixels", COMPLETED, CORRUPT,
+          size=(48, 48), derivatives=MOVING)
+def moving_bomb():
+    return screen(64, 64) + frame(64, 64, zeros(4096)) + frame(64, 64, zeros(500_000_000)) + END
+
+
+@specimen("moving-secrets.gif", "comments and XMP between the frames", COMPLETED, size=(48, 48), derivatives=MOVING)
+def moving_secrets():
+    between = comment(PLANTED) + b"!\xff\x0bXMP DataXMP" + blocks(PLANTED)
+    return screen(64, 64) + (between + frame(64, 64, zeros(4096))) * 3 + between + END + PLANTED

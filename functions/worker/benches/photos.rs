@@ -22,7 +22,7 @@ use rustix::time::{ClockId, clock_gettime};
 use shared::recipe::Recipe;
 
 use classify::Classifier;
-use image::{Header, ImageError, Photo, Watermarker, Watermarks};
+use image::{Animation, Header, ImageError, Photo, Watermarker, Watermarks};
 
 const MAX_PIXELS: u64 = 100_000_000;
 
@@ -71,7 +71,7 @@ fn develop(
     let scale = header.scale(Some(recipe), &view)?;
     done("survey");
     let photo = Photo::decode(&file, &header, scale)?;
-    drop(file);
+    let animation = Animation::of(file, &header, Some(recipe))?;
     done("decode");
     let _placeholder = photo.placeholder();
     done("placeholder");
@@ -79,7 +79,7 @@ fn develop(
     done("view");
     let found = classifier.answer(input)?;
     done("classify");
-    image::render(photo, recipe, watermarker, usize::MAX, |rendered| {
+    image::render(photo, animation.as_ref(), recipe, watermarker, usize::MAX, |rendered| {
         std::fs::write(derivative, &rendered.bytes).map_err(Box::<dyn Error>::from)
     })?;
     done("render");

@@ -217,7 +217,7 @@ impl Pipeline {
         self.capacity
             .compute(move || {
                 let header = Header::read(&file, max_pixels)?;
-                let cost = header.cost(recipe.as_ref(), &view)?;
+                let cost = header.cost(&file, recipe.as_ref(), &view)?;
                 Ok(Surveyed { file, recipe, header, cost })
             })
             .await

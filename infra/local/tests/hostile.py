@@ -58,14 +58,14 @@ class Trial:
         self.tree = ProcessTree(self.darkroom.process.pid)
         self.tree.at_rest()
 
-    def run(self, name, data):
+    def run(self, name, data, derivatives=None):
         """Uploads one file and waits until its job is over and the process is quiet again."""
         if self.darkroom is None:
             self.fresh()
         log, cpu, started = len(self.darkroom.read_log()), self.tree.cpu_seconds(), self.tree.clock()
         with self.tree.weighed() as weight:
             key = f"uploads/hostile/{time.monotonic_ns()}/{name}"
-            job = self.outcome(key, data)
+            job = self.outcome(key, data, derivatives)
             seconds = self.tree.clock() - started
             if "status" in job:
                 self.tree.at_rest()
@@ -82,16 +82,21 @@ class Trial:
             self.fresh()
         return verdict
 
-    def outcome(self, key, data):
+    def outcome(self, key, data, derivatives):
         """The job once it is over; empty where it never is."""
         given_up, deadline = time.monotonic() + PATIENCE, self.tree.clock() + MAX_SECONDS
         try:
-            self.s3.put_object(Bucket=UPLOADS, Key=key, Body=data)
+            # An object that is copied in cannot ask for derivatives of its own.
+            job_id = self.darkroom.upload(data, derivatives=derivatives) if derivatives else None
+            if not job_id:
+                self.s3.put_object(Bucket=UPLOADS, Key=key, Body=data)
             while self.tree.clock() < deadline and time.monotonic() < given_up:
-                if not (jobs := self.darkroom.jobs_of(key)):
+                if not job_id and (jobs := self.darkroom.jobs_of(key)):
+                    job_id = jobs[0]["jobId"]
+                if not job_id:
                     time.sleep(0.05)
                     continue
-                job = self.darkroom.get(f"/jobs/{jobs[0]['jobId']}", params={"wait": 2}).json()
+                job = self.darkroom.get(f"/jobs/{job_id}", params={"wait": 2}).json()
                 if job["status"] in ("COMPLETED", "FAILED"):
                     return job
         except (requests.ConnectionError, BotoCoreError):

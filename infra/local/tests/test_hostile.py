@@ -35,7 +35,7 @@ def verdicts(request, files, tmp_path_factory):
 
     def try_files(trial):
         for name in names:
-            verdict = trial.run(name, (folder / name).read_bytes())
+            verdict = trial.run(name, (folder / name).read_bytes(), entries[name].get("derivatives"))
             found[name] = verdict, problems(entries[name], PLANTED.decode(), verdict)
             # Some have 300 MB.
             verdict.derivative = b""

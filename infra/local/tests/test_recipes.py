@@ -9,7 +9,7 @@ import sys
 import pytest
 import requests
 from conftest import BINARY, ROOT, encoded, sample
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,39 @@ def test_what_cannot_be_carried_out_is_the_recipes_fault(with_logo, step, part):
     job = with_logo.finished(with_logo.upload(quarters(), derivatives=[{"name": "a", **step}]))
     assert (job["status"], job["errorCode"], job["attempts"]) == ("FAILED", "INVALID_RECIPE", 1)
     assert part in job["errorMessage"]
+
+
+def spinning():
+    """Twelve frames of a bar that turns on nothing: each is cleared away before the next. Shown four times."""
+    frames = []
+    for number in range(12):
+        frame = Image.new("RGBA", (128, 96))
+        ImageDraw.Draw(frame).line([(64, 48), (16 + number * 8, 8)], fill="#e02020", width=9)
+        frames.append(frame)
+    delays = [50 + 10 * number for number in range(12)]
+    return delays, encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=delays, loop=3, disposal=2)
+
+
+def test_an_animation_that_is_only_resized_stays_one(with_logo):
+    delays, animation = spinning()
+    small = {"resize": {"width": 64}, "format": "webp"}
+    steps = [small, {"resize": {"width": 64}, "format": "auto"}, {**small, "filters": ["sepia"]}, {"format": "png"}]
+    webp, gif, sepia, png = made(with_logo, animation, *steps)
+    assert [(image.format, image.n_frames) for image in (webp, gif)] == [("WEBP", 12), ("GIF", 12)]
+    # WebP counts how often it is shown, GIF how often once more.
+    assert (webp.info["loop"], gif.info["loop"]) == (4, 3)
+    source = Image.open(io.BytesIO(animation))
+    for number, delay in enumerate(delays):
+        source.seek(number)
+        expected = source.convert("RGBA").resize((64, 48), Image.Resampling.LANCZOS)
+        for image in (webp, gif):
+            image.seek(number)
+            image.load()
+            assert image.size == (64, 48) and image.info["duration"] == delay
+            difference = ImageChops.difference(image.convert("RGBA").getchannel("A"), expected.getchannel("A"))
+            # The rim of the bar is half there in one of them, and there or not in the other.
+            assert ImageStat.Stat(difference).rms[0] < 40, f"frame {number} of the {image.format}"
+    assert (sepia.format, getattr(sepia, "n_frames", 1), getattr(png, "n_frames", 1)) == ("WEBP", 1, 1)
 
 
 def test_a_completed_job_has_a_placeholder(with_logo):

@@ -11,7 +11,7 @@ use shared::recipe::{DEFAULT_QUALITY, DerivativeSpec, OutputFormat, Recipe, Wate
 use super::encode::FULL_COLOR_QUALITY;
 use super::header::Header;
 use super::view::View;
-use super::{ImageError, Scale, crop, filters, profile, resize, watermark};
+use super::{ImageError, Scale, animation, crop, filters, profile, resize, watermark};
 
 /// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
 /// studios. With what the worker takes at rest, and the files that wait to be surveyed (one more than there are cores), it
@@ -32,7 +32,7 @@ const TIME: Duration = Duration::from_secs(4);
 const MORE_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes a pixel that libwebp takes to find out how a picture is written best without a loss.
-const LOSSLESS_WEBP: u64 = 25;
+pub(super) const LOSSLESS_WEBP: u64 = 25;
 
 /// What one photo takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,10 @@ pub struct Cost {
 }
 
 impl Header {
-    /// What it takes to decode the photo and, if there is a recipe, to make its derivatives. Refuses what is too much.
-    pub(crate) fn cost(&self, recipe: Option<&Recipe>, view: &View) -> Result<Cost, ImageError> {
+    /// What it takes to decode the photo and, if there is a recipe, to make its derivatives. Refuses what is too much. Of
+    /// the file, the frames are counted if they matter.
+    pub(crate) fn cost(&self, file: &[u8], recipe: Option<&Recipe>, view: &View) -> Result<Cost, ImageError> {
+        let frames = animation::survey(file, self, recipe)?;
         let scale = self.scale(recipe, view)?;
         let all = self.claim.pixels().saturating_mul(self.claim.channels);
         let raster = area(scale.of(self.upright())).saturating_mul(self.claim.channels);
@@ -59,11 +61,17 @@ impl Header {
         let (mut rendering, mut output) = (0, 0);
         let specs = recipe.map_or(&[][..], Recipe::derivatives);
         for (at, spec) in specs.iter().enumerate() {
-            let made = self.derivative(spec, scale, at + 1 == specs.len())?;
+            let last = at + 1 == specs.len();
+            let made = match frames {
+                Some(frames) if animation::moves(spec) => animation::memory(frames, spec, last),
+                _ => self.derivative(spec, scale, last)?,
+            };
             rendering = rendering.max(made.0);
             output = MAX_OUTPUT.min(output + made.1);
         }
-        let rendering = raster.saturating_add(rendering + output);
+        // An animation is read while its derivatives are made.
+        let read = if frames.is_some() { self.bytes } else { 0 };
+        let rendering = raster.saturating_add(rendering + output + read);
         let studio = decoding.max(rendering).saturating_add(OVERHEAD);
         // The worker has its copy of the file until the studio has one, and the derivatives that are finished, of which
         // the last is sent when the raster is gone.
@@ -150,6 +158,6 @@ impl Header {
 }
 
 /// Number of pixels.
-fn area((width, height): (u32, u32)) -> u64 {
+pub(super) fn area((width, height): (u32, u32)) -> u64 {
     u64::from(width) * u64::from(height)
 }

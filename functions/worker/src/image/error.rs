@@ -46,6 +46,16 @@ pub(crate) enum ImageError {
         /// Height by the header, in pixels.
         height: u32,
     },
+    /// An animation that would take too long, to read or to write.
+    #[error("an animation of {frames} frames of {width} × {height} pixels")]
+    TooManyFrames {
+        /// Number of frames.
+        frames: u64,
+        /// Width of each, in pixels.
+        width: u32,
+        /// Height of each, in pixels.
+        height: u32,
+    },
     /// More memory than one photo may have, by the header or by the decoder's own count.
     #[error("more memory than one photo may have")]
     TooMuchMemory,
@@ -126,6 +136,7 @@ impl ImageError {
             Self::TooManyPixels { .. }
             | Self::TooLong { .. }
             | Self::TooManyScans { .. }
+            | Self::TooManyFrames { .. }
             | Self::TooMuchMemory
             | Self::OutputTooLarge => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
@@ -149,6 +160,9 @@ impl ImageError {
             }
             Self::TooManyScans { scans, .. } => {
                 format!("The JPEG is stored in {scans} scans, too many for its size.")
+            }
+            Self::TooManyFrames { frames, width, height } => {
+                format!("An animation of {frames} frames of {width} × {height} pixels takes too long to process.")
             }
             Self::TooMuchMemory => "The image takes more memory to process than one photo may have.".into(),
             Self::OutputTooLarge => {

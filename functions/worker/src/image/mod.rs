@@ -11,10 +11,11 @@
 //!    (with `palette` for GIF) into an `output` of limited length.
 //!
 //! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`, and so does what stands for the
-//! photo until it is loaded, the `placeholder`. Everything here is synchronous and
-//! keeps one core busy; nothing here knows about buckets or jobs. Absent so far: any
-//! frame but the first.
+//! photo until it is loaded, the `placeholder`. A derivative that keeps the frames of a GIF has a road of its own, `animation`,
+//! and meets this one in `resize` and `encode`. Everything here is synchronous and keeps one core busy; nothing here knows about
+//! buckets or jobs. Absent so far: of an animated WebP any frame but the first.
 
+mod animation;
 mod bilinear;
 mod bmp;
 mod cost;
@@ -52,6 +53,7 @@ use shared::format::Format;
 use shared::job::Placeholder;
 use shared::recipe::{DerivativeSpec, Recipe, Watermark, WatermarkChoice};
 
+pub(crate) use animation::Animation;
 pub use cost::Cost;
 pub(crate) use cost::MEMORY_MIB;
 pub(crate) use error::ImageError;
@@ -115,9 +117,11 @@ pub(crate) struct Rendered {
 /// Makes the derivatives of a recipe, in its order, and hands over each as soon as it is finished. The same photo and
 /// recipe give the same bytes, of which there are at most `room` in all.
 ///
-/// The photo is given away so that the last derivative, often the only one, is drawn on it and not on a copy.
+/// The photo is given away so that the last derivative, often the only one, is drawn on it and not on a copy. An animation
+/// takes its place in the derivatives that keep all frames.
 pub(crate) fn render<E: From<ImageError>>(
     photo: Photo,
+    animation: Option<&Animation>,
     recipe: &Recipe,
     watermarker: &Watermarker,
     mut room: usize,
@@ -125,12 +129,15 @@ pub(crate) fn render<E: From<ImageError>>(
 ) -> Result<(), E> {
     let Photo { raster, size, format } = photo;
     let (last, others) = recipe.derivatives().split_last().expect("a recipe has a derivative");
+    let moving = |spec, room| animation.and_then(|animation| animation.derive(spec, room));
     for spec in others {
-        let rendered = derive(Cow::Borrowed(&raster), size, format, spec, watermarker, room)?;
+        let still = || derive(Cow::Borrowed(&raster), size, format, spec, watermarker, room);
+        let rendered = moving(spec, room).unwrap_or_else(still)?;
         room -= rendered.bytes.len();
         made(rendered)?;
     }
-    made(derive(Cow::Owned(raster), size, format, last, watermarker, room)?)
+    let still = || derive(Cow::Owned(raster), size, format, last, watermarker, room);
+    made(moving(last, room).unwrap_or_else(still)?)
 }
 
 /// One derivative of at most `room` bytes.

@@ -17,7 +17,7 @@ const STRIDE: usize = 10;
 const BITS: u32 = 6;
 
 /// Alpha below which a pixel is invisible: GIF knows nothing between.
-const VISIBLE: u8 = 128;
+pub(super) const VISIBLE: u8 = 128;
 
 /// A picture in colours of its own.
 pub(super) struct Indexed {
@@ -98,9 +98,10 @@ fn exact<const N: usize>(data: &[u8], room: usize) -> Option<Few> {
 
 /// Colours learned from some of the pixels, and each pixel's nearest, to within two steps of a channel.
 fn learned<const N: usize>(data: Vec<u8>, room: usize) -> Indexed {
-    let pixels = data.as_chunks::<N>().0;
-    let stride = (pixels.len() / LESSONS).max(STRIDE.min(pixels.len() / 1000 + 1));
-    let seen = pixels.iter().step_by(stride).filter_map(color);
+    let visible = || data.as_chunks::<N>().0.iter().filter_map(color);
+    let count = visible().count();
+    let stride = (count / LESSONS).max(STRIDE.min(count / 1000 + 1));
+    let seen = visible().step_by(stride);
     let lessons: Vec<u8> = seen.flat_map(|[r, g, b]| [r, g, b, 255]).collect();
     let net = NeuQuant::new(1, room, &lessons);
     let palette = net.color_map_rgb();

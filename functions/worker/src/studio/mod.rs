@@ -57,7 +57,7 @@ pub fn serve_if_studio() -> bool {
 
 /// What a photo and its derivatives will take, from its header; refused if that is too much, or if it is no photo.
 pub fn foretell(file: &[u8], max_pixels: u64, recipe: Option<&Recipe>, view: &View) -> Result<Cost, Failure> {
-    Ok(Header::read(file, max_pixels)?.cost(recipe, view)?)
+    Ok(Header::read(file, max_pixels)?.cost(file, recipe, view)?)
 }
 
 /// The executable that this process runs, to be run again as a studio.

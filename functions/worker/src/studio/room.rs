@@ -12,7 +12,7 @@ use shared::recipe::ImageName;
 use super::frame::{self, FrameError};
 use super::limits::{self, Watchdog};
 use super::message::{Answer, Order};
-use crate::image::{self, Header, ImageError, Photo, Rendered, Watermarker, Watermarks};
+use crate::image::{self, Animation, Header, ImageError, Photo, Rendered, Watermarker, Watermarks};
 
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -57,13 +57,14 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
 fn develop(file: Vec<u8>, images: BTreeMap<ImageName, Vec<u8>>, order: &Order, answers: &mut File) -> Result<(), Stop> {
     let header = Header::read(&file, order.max_pixels)?;
     let photo = Photo::decode(&file, &header, header.scale(order.recipe.as_ref(), &order.view)?)?;
-    drop(file);
+    // Nothing else needs the file any more.
+    let animation = Animation::of(file, &header, order.recipe.as_ref())?;
     let (width, height, placeholder) = (photo.width(), photo.height(), photo.placeholder());
     frame::tell(answers, &Answer::Taken { width, height, placeholder })?;
     frame::send(answers, &order.view.of(&photo))?;
     let Some(recipe) = &order.recipe else { return Ok(()) };
     let watermarker = Watermarker::new(Watermarks { text: order.watermark_text.clone(), images });
-    image::render(photo, recipe, &watermarker, order.budget.output, |rendered| {
+    image::render(photo, animation.as_ref(), recipe, &watermarker, order.budget.output, |rendered| {
         let Rendered { format, width, height, bytes } = rendered;
         frame::tell(answers, &Answer::Made { format, width, height })?;
         Ok(frame::send(answers, &bytes)?)

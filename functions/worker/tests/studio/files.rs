@@ -56,6 +56,20 @@ pub(crate) fn gif(width: u16, height: u16, transparent: Option<u8>) -> Vec<u8> {
     out
 }
 
+/// Frames that have colours of their own, and vanish here and there.
+pub(crate) fn animation(width: u16, height: u16, count: usize, disposal: gif::DisposalMethod) -> Vec<u8> {
+    let mut encoder = gif::Encoder::new(Vec::new(), width, height, &[]).unwrap();
+    let pixels = noise(usize::from(width) * usize::from(height) * 2);
+    for number in 0..count {
+        let palette = noise(768 * (number + 1)).split_off(768 * number);
+        let buffer = pixels[number * 31..][..pixels.len() / 2].into();
+        let transparent = Some(number as u8);
+        let frame = gif::Frame { width, height, buffer, transparent, palette: Some(palette), ..gif::Frame::default() };
+        encoder.write_frame(&gif::Frame { dispose: disposal, ..frame }).unwrap();
+    }
+    encoder.into_inner().unwrap()
+}
+
 pub(crate) fn bmp(width: u32, height: u32) -> Vec<u8> {
     let mut out = Vec::new();
     let color = image::ExtendedColorType::Rgb8;

@@ -1,6 +1,6 @@
 //! What is foretold of a photo and its derivatives is never too low: each is made within exactly that.
 
-use super::files::{bmp, cmyk, finely_measured_press, gif, jpeg, noise, png, tiff};
+use super::files::{animation, bmp, cmyk, finely_measured_press, gif, jpeg, noise, png, tiff};
 use super::profiles::{display_p3, embed, press, scanner};
 use super::*;
 
@@ -164,4 +164,28 @@ fn a_profile_stays_within_what_is_foretold() {
     }
     let cost = |profile| foretell(&embed(&cmyk(16, 16), profile, 60_000), MAX_PIXELS, None, &VIEW).unwrap();
     assert!(cost(&press).studio > cost(b"").studio + (24 << 20));
+}
+
+/// However its frames follow on one another, whatever becomes of them.
+#[test]
+fn an_animation_stays_within_what_is_foretold() {
+    use gif::DisposalMethod::{Background, Keep, Previous};
+
+    let studios = studios();
+    for disposal in [Keep, Background, Previous] {
+        let file = animation(700, 500, 3, disposal);
+        for json in [
+            r#"[{"name":"a","watermark":false}]"#,
+            r#"[{"name":"a","watermark":false,"format":"webp"}]"#,
+            r#"[{"name":"a","watermark":false,"format":"webp","lossless":true}]"#,
+            r#"[{"name":"a","watermark":false,"resize":{"width":400}}]"#,
+            r#"[{"name":"a","watermark":false,"resize":{"width":699,"height":50,"fit":"fill"},"format":"webp"}]"#,
+            r#"[{"name":"a","watermark":false,"resize":{"width":1100,"enlarge":true},"format":"webp"}]"#,
+            r#"[{"name":"a","watermark":false,"resize":{"width":1100,"enlarge":true}},{"name":"b"}]"#,
+            r#"[{"name":"a"},{"name":"b","watermark":false},{"name":"c","watermark":false,"format":"webp"}]"#,
+        ] {
+            let made = developed(&studios, &file, &recipe(json)).unwrap_or_else(|error| panic!("{json}: {error}"));
+            assert_eq!(made.len(), recipe(json).derivatives().len());
+        }
+    }
 }

@@ -334,8 +334,9 @@ fn no_more_of_a_profile_is_inflated_than_its_length_is_worth() {
 #[test]
 fn what_a_profile_takes_is_foretold() {
     let memory = |profile: &[u8]| {
-        let header = Header::read(&png(&COLORS, profile), MAX_PIXELS).unwrap();
-        header.cost(None, &View { resize: 256, width: 224, height: 224 }).unwrap().studio
+        let file = png(&COLORS, profile);
+        let header = Header::read(&file, MAX_PIXELS).unwrap();
+        header.cost(&file, None, &View { resize: 256, width: 224, height: 224 }).unwrap().studio
     };
     assert!(memory(&display_p3()) > memory(&[]) + (8 << 20));
 }

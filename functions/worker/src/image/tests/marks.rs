@@ -90,7 +90,7 @@ fn a_watermark_image_that_does_not_decode_is_not_the_clients_fault() {
     let watermarker = Watermarker::new(Watermarks { text: "x".to_owned().try_into().unwrap(), images });
     let recipe = recipe(r#"[{"name":"a","watermark":{"image":"logo.png"}}]"#);
     let outcome =
-        super::render(flat(300, 300, &[1, 2, 3]), &recipe, &watermarker, 1 << 20, |_| Ok::<_, ImageError>(()));
+        super::render(flat(300, 300, &[1, 2, 3]), None, &recipe, &watermarker, 1 << 20, |_| Ok::<_, ImageError>(()));
     assert_eq!(outcome.unwrap_err().code().as_str(), "INTERNAL");
 }
 

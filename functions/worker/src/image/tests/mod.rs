@@ -1,5 +1,6 @@
 //! The whole road over the pictures in `tests/fixtures/`, and over bytes that nobody meant as a picture.
 
+mod animations;
 mod colors;
 mod hostile;
 mod marks;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn watermarker() -> Watermarker {
+pub(super) fn watermarker() -> Watermarker {
     let logo = ("logo.png".to_owned().try_into().unwrap(), fixture("rgba.png"));
     Watermarker::new(Watermarks { text: "© Darkroom".to_owned().try_into().unwrap(), images: [logo].into() })
 }
@@ -13,7 +13,7 @@ pub(super) fn recipe(json: &str) -> Recipe {
 
 pub(super) fn render(photo: Photo, recipe: &Recipe) -> Result<Vec<Rendered>, ImageError> {
     let mut derivatives = Vec::new();
-    super::render(photo, recipe, &watermarker(), 64 << 20, |rendered| {
+    super::render(photo, None, recipe, &watermarker(), 64 << 20, |rendered| {
         derivatives.push(rendered);
         Ok::<_, ImageError>(())
     })?;
