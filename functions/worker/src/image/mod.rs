@@ -8,13 +8,14 @@
 //! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA.
 //! 4. `orientation`: upright.
 //! 5. For each derivative of the recipe: `crop`, `resize`, `filters`, `watermark` (its letters from `lettering`), `encode`
-//!    (with `palette` for GIF) into an `output` of limited length.
+//!    (with `palette` for GIF, `avif` for AVIF) into an `output` of limited length.
 //!
 //! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`, and so does what stands for the
 //! photo until it is loaded, the `placeholder`. Everything here is synchronous and
 //! keeps one core busy; nothing here knows about buckets or jobs. Absent so far: colour profiles (pixels are taken as
 //! sRGB), and any frame but the first.
 
+mod avif;
 mod bilinear;
 mod bmp;
 mod cost;

@@ -1,5 +1,6 @@
 //! The whole road over the pictures in `tests/fixtures/`, and over bytes that nobody meant as a picture.
 
+mod avif;
 mod hostile;
 mod marks;
 mod rendering;

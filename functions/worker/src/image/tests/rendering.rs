@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn watermarker() -> Watermarker {
+pub(super) fn watermarker() -> Watermarker {
     let logo = ("logo.png".to_owned().try_into().unwrap(), fixture("rgba.png"));
     Watermarker::new(Watermarks { text: "© Darkroom".to_owned().try_into().unwrap(), images: [logo].into() })
 }
