@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A format that Darkroom reads, and writes back.
+/// A format that Darkroom writes. All but AVIF it reads as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the formats are named by their names")]
@@ -13,11 +13,20 @@ pub enum Format {
     Gif,
     Bmp,
     Tiff,
+    Avif,
 }
 
 impl Format {
     /// Every format, in the order the docs list them.
-    pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::Webp, Self::Gif, Self::Bmp, Self::Tiff];
+    pub const ALL: [Self; 7] = [Self::Jpeg, Self::Png, Self::Webp, Self::Gif, Self::Bmp, Self::Tiff, Self::Avif];
+
+    /// Whether photos of this format are read.
+    pub fn is_read(self) -> bool {
+        match self {
+            Self::Jpeg | Self::Png | Self::Webp | Self::Gif | Self::Bmp | Self::Tiff => true,
+            Self::Avif => false,
+        }
+    }
 
     /// The registered media type.
     pub fn media_type(self) -> &'static str {
@@ -28,6 +37,7 @@ impl Format {
             Self::Gif => "image/gif",
             Self::Bmp => "image/bmp",
             Self::Tiff => "image/tiff",
+            Self::Avif => "image/avif",
         }
     }
 
@@ -40,6 +50,7 @@ impl Format {
             Self::Gif => "gif",
             Self::Bmp => "bmp",
             Self::Tiff => "tiff",
+            Self::Avif => "avif",
         }
     }
 
@@ -58,6 +69,7 @@ impl Format {
             "gif" => Some(Self::Gif),
             "bmp" | "dib" => Some(Self::Bmp),
             "tif" | "tiff" => Some(Self::Tiff),
+            "avif" => Some(Self::Avif),
             _ => None,
         }
     }

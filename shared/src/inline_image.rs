@@ -75,7 +75,8 @@ pub fn read(body: &[u8]) -> Result<InlineImage, InlineImageError> {
         return Err(InlineImageError::Missing);
     }
     let named = filename.as_deref().and_then(Format::from_file_name);
-    let format = named.or_else(|| media_type.and_then(Format::from_media_type)).unwrap_or(Format::Jpeg);
+    let format = named.or_else(|| media_type.and_then(Format::from_media_type));
+    let format = format.filter(|format| format.is_read()).unwrap_or(Format::Jpeg);
     Ok(InlineImage { bytes, filename, format })
 }
 

@@ -78,7 +78,7 @@ fn functions_do_not_use_one_another() {
 
 #[test]
 fn only_the_worker_knows_pixels_and_models() {
-    let words = ["tract_", "image::Dynamic", "imageproc", "ab_glyph", "mozjpeg"];
+    let words = ["tract_", "image::Dynamic", "imageproc", "ab_glyph", "mozjpeg", "rav1e"];
     for folder in ["shared/src", "functions/request-upload", "functions/dispatcher", "functions/job-status"] {
         check_absent(folder, &words, &[]);
     }

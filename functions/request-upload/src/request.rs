@@ -104,11 +104,18 @@ impl UploadBody {
             return refuse(format!("metadata: at most {MAX_METADATA_ENTRIES} entries and {MAX_METADATA_BYTES} bytes"));
         }
         let format = match &self.content_type {
-            Some(content_type) => Format::from_media_type(content_type).ok_or_else(|| {
-                let known = Format::ALL.map(Format::media_type).join(", ");
-                Failure::client(Code::UnsupportedMediaType, format!("contentType: one of {known}"))
-            })?,
-            None => filename.as_deref().and_then(Format::from_file_name).unwrap_or(Format::Jpeg),
+            Some(content_type) => {
+                Format::from_media_type(content_type).filter(|format| format.is_read()).ok_or_else(|| {
+                    let read: Vec<_> =
+                        Format::ALL.into_iter().filter(|format| format.is_read()).map(Format::media_type).collect();
+                    let message = format!("contentType: one of {}", read.join(", "));
+                    Failure::client(Code::UnsupportedMediaType, message)
+                })?
+            }
+            None => {
+                let named = filename.as_deref().and_then(Format::from_file_name);
+                named.filter(|format| format.is_read()).unwrap_or(Format::Jpeg)
+            }
         };
         Ok(Upload {
             filename,
@@ -253,6 +260,7 @@ mod tests {
         assert_eq!(check("{}").unwrap().format, Format::Jpeg);
         assert_eq!(check(r#"{"filename":"a.PNG"}"#).unwrap().format, Format::Png);
         assert_eq!(check(r#"{"filename":"a.png","contentType":"image/webp"}"#).unwrap().format, Format::Webp);
+        assert_eq!(check(r#"{"filename":"a.avif"}"#).unwrap().format, Format::Jpeg, "AVIF is not read");
     }
 
     #[test]

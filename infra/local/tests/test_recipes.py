@@ -2,6 +2,7 @@
 
 import base64
 import io
+import random
 import shutil
 import subprocess
 import sys
@@ -74,6 +75,47 @@ def test_formats_have_their_options(with_logo):
     assert lossless.convert("RGB").tobytes() == source.tobytes() != lossy.convert("RGB").tobytes()
     assert progressive.info.get("progressive") and not baseline.info.get("progressive")
     assert progressive.tobytes() == baseline.tobytes()
+
+
+def test_an_avif_looks_like_its_photo(with_logo):
+    photo = sample("cat.jpg")
+    source = Image.open(io.BytesIO(photo)).convert("RGB")
+    steps = [{"format": "avif", **quality} for quality in ({"quality": 30}, {}, {"quality": 95})]
+    files = made(with_logo, photo, *steps)
+    errors = []
+    for file in files:
+        assert (file.format, file.size, file.mode) == ("AVIF", source.size, "RGB")
+        assert not file.getexif() and "icc_profile" not in file.info and "xmp" not in file.info
+        difference = ImageStat.Stat(ImageChops.difference(source, file.convert("RGB")))
+        errors.append(sum(difference.rms) / 3)
+    assert errors[0] > errors[1] > errors[2] and errors[1] < 8 and errors[2] < 4, errors
+    assert [file.tobytes() for file in made(with_logo, photo, *steps)] == [file.tobytes() for file in files]
+
+
+@pytest.mark.parametrize("quality", [85, 95])
+def test_an_avif_keeps_colours_in_their_place_and_transparency(with_logo, quality):
+    image = Image.open(io.BytesIO(quarters())).convert("RGBA")
+    # Odd sides: the last column and row have half a colour of their own.
+    image = image.crop((1, 1, 400, 200))
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    image.paste((0, 0, 0, 0), (20, 20, 50, 50))
+    [file] = made(with_logo, encoded(image, "PNG"), {"format": "avif", "quality": quality})
+    assert (file.format, file.size, file.mode) == ("AVIF", (399, 199), "RGBA")
+    for place in ((5, 60), (190, 98), (210, 60), (398, 90), (10, 110), (0, 198), (398, 198), (52, 35), (35, 52)):
+        pixels = zip(file.getpixel(place), image.getpixel(place), strict=True)
+        assert all(abs(one - other) <= 12 for one, other in pixels), (place, file.getpixel(place))
+    assert file.getpixel((35, 35))[3] <= 2
+
+
+def test_eight_avif_of_a_large_photo_are_refused_and_of_noise_done_in_time(with_logo):
+    large = encoded(Image.new("RGB", (4000, 3000), "#806040"), "JPEG")
+    recipe = [{"name": f"d{number}", "format": "avif"} for number in range(8)]
+    job = with_logo.finished(with_logo.upload(large, derivatives=recipe))
+    assert (job["errorCode"], job["attempts"]) == ("IMAGE_TOO_LARGE", 1)
+    assert "AVIF" in job["errorMessage"] and "resize" in job["errorMessage"]
+    noise = Image.frombytes("RGB", (800, 640), random.Random(1).randbytes(800 * 640 * 3))
+    job = with_logo.completed(with_logo.upload(encoded(noise, "PNG"), derivatives=recipe))
+    assert len({each["sha256"] for each in job["derivatives"]}) == 1
 
 
 @pytest.mark.parametrize(

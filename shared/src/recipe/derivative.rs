@@ -28,7 +28,7 @@ pub struct DerivativeSpec {
     pub watermark: Option<WatermarkChoice>,
     /// Absent: the source's own format.
     pub format: Option<OutputFormat>,
-    /// For JPEG and WebP; absent: [`DEFAULT_QUALITY`].
+    /// For JPEG, WebP and AVIF; absent: [`DEFAULT_QUALITY`].
     pub quality: Option<Quality>,
     /// Whether it keeps every pixel as it is, should it be a WebP.
     pub lossless: bool,
@@ -134,6 +134,8 @@ pub enum OutputFormat {
     Png,
     /// WebP.
     Webp,
+    /// AVIF, which takes the encoder about ten times as long as any other.
+    Avif,
     /// The source's format, but JPEG for a PNG without transparency.
     Auto,
 }

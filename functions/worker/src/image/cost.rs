@@ -11,7 +11,7 @@ use shared::recipe::{DEFAULT_QUALITY, DerivativeSpec, OutputFormat, Recipe, Wate
 use super::encode::FULL_COLOR_QUALITY;
 use super::header::Header;
 use super::view::View;
-use super::{ImageError, Scale, animation, crop, filters, profile, resize, watermark};
+use super::{ImageError, Scale, animation, avif, crop, filters, profile, resize, watermark};
 
 /// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
 /// studios. With what the worker takes at rest, and the files that wait to be surveyed (one more than there are cores), it
@@ -30,6 +30,10 @@ const TIME: Duration = Duration::from_secs(4);
 
 /// Processor time for each further derivative.
 const MORE_TIME: Duration = Duration::from_secs(2);
+
+/// Most processor time of one photo, whatever its recipe: with some waiting for a core, an invocation on the laptop is
+/// long enough for it.
+const MOST_TIME: Duration = Duration::from_secs(20);
 
 /// Bytes a pixel that libwebp takes to find out how a picture is written best without a loss.
 pub(super) const LOSSLESS_WEBP: u64 = 25;
@@ -60,6 +64,8 @@ impl Header {
         let decoding = raster.saturating_add(besides).max(turned).saturating_add(self.bytes);
         let (mut rendering, mut output) = (0, 0);
         let specs = recipe.map_or(&[][..], Recipe::derivatives);
+        // First: its sentence says what to do.
+        let avif_time = avif::time(self, specs)?;
         for (at, spec) in specs.iter().enumerate() {
             let last = at + 1 == specs.len();
             let made = match frames {
@@ -80,15 +86,21 @@ impl Header {
             return Err(ImageError::TooMuchMemory);
         }
         let time = TIME + MORE_TIME * (specs.len().max(1) as u32 - 1);
-        Ok(Cost { studio, total, output, time })
+        Ok(Cost { studio, total, output, time: (time + avif_time).min(MOST_TIME) })
+    }
+
+    /// The size of what a derivative shows, and its own.
+    pub(super) fn sizes(&self, spec: &DerivativeSpec) -> Result<[(u32, u32); 2], ImageError> {
+        let source = self.upright();
+        let part = spec.crop.as_ref().map_or(Ok(source), |crop| crop::size(source, crop))?;
+        Ok([part, spec.resize.as_ref().map_or(part, |resize| resize::size(part, resize))])
     }
 
     /// Bytes that making a derivative takes besides the photo and the derivative itself, and the most that it can have.
     fn derivative(&self, spec: &DerivativeSpec, scale: Scale, last: bool) -> Result<(u64, u64), ImageError> {
         let channels = self.claim.channels;
         let source = self.upright();
-        let part = spec.crop.as_ref().map_or(Ok(source), |crop| crop::size(source, crop))?;
-        let (width, height) = spec.resize.as_ref().map_or(part, |resize| resize::size(part, resize));
+        let [part, (width, height)] = self.sizes(spec)?;
         let (wide, pixels) = (u64::from(width), area((width, height)));
         // What there is of it in memory. A crop is cut at full scale.
         let held = scale.of(part);
@@ -112,6 +124,7 @@ impl Header {
             Some(OutputFormat::Jpeg) => Format::Jpeg,
             Some(OutputFormat::Png) => Format::Png,
             Some(OutputFormat::Webp) => Format::Webp,
+            Some(OutputFormat::Avif) => Format::Avif,
             Some(OutputFormat::Auto) | None => self.format,
         };
         let encoding = |format| match format {
@@ -136,6 +149,7 @@ impl Header {
             Format::Bmp => (wide * 4, wide.next_multiple_of(4) * u64::from(height) * channels),
             // The encoder's own buffer has 16 MiB.
             Format::Tiff => (24 << 20, pixels * channels * 8 / 5),
+            Format::Avif => avif::memory(pixels, channels, spec),
         };
         let (encoding, output) = match (spec.format, asked) {
             // Which of the two is known when it is decoded.

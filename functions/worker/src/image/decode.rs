@@ -24,6 +24,7 @@ impl Photo {
             Format::Gif => gif::decode(bytes, &claim)?,
             Format::Bmp => with(format, BmpDecoder::new(Cursor::new(bytes)), &claim)?,
             Format::Tiff => tiff::decode(bytes, &claim)?,
+            Format::Avif => return Err(ImageError::UnsupportedFormat { detected: "AVIF" }),
         };
         profile::to_srgb(&mut raster, bytes, format);
         let raster = orientation::upright(raster, orientation);

@@ -17,7 +17,7 @@ use webp::{WebPConfig, WebPEncodingError};
 
 use super::output::Output;
 use super::raster::Raster;
-use super::{ImageError, jpeg as libjpeg, palette};
+use super::{ImageError, avif, jpeg as libjpeg, palette};
 
 /// Longest side of a JPEG that libjpeg writes, and everybody reads.
 const MAX_JPEG_SIDE: u32 = 65_500;
@@ -28,7 +28,7 @@ const MAX_WEBP_SIDE: u32 = 16_383;
 /// Longest side of a GIF, by its 16-bit sizes.
 const MAX_GIF_SIDE: u32 = 65_535;
 
-/// From this quality on, JPEG keeps colours at full resolution.
+/// From this quality on, JPEG and AVIF keep colours at full resolution.
 pub(super) const FULL_COLOR_QUALITY: u32 = 90;
 
 /// WebP effort from 0 to 6. On photos, 0 saves a third of the time for files a fifth larger, 3 takes twice as long for
@@ -50,6 +50,7 @@ pub(super) fn choose(asked: Option<OutputFormat>, source: Format, raster: &Raste
         Some(OutputFormat::Jpeg) => Format::Jpeg,
         Some(OutputFormat::Png) => Format::Png,
         Some(OutputFormat::Webp) => Format::Webp,
+        Some(OutputFormat::Avif) => Format::Avif,
         Some(OutputFormat::Auto) if source == Format::Png && !raster.has_alpha() && fits(raster, Format::Jpeg) => {
             Format::Jpeg
         }
@@ -63,6 +64,7 @@ fn fits(raster: &Raster, format: Format) -> bool {
         Format::Jpeg => MAX_JPEG_SIDE,
         Format::Webp => MAX_WEBP_SIDE,
         Format::Gif => MAX_GIF_SIDE,
+        Format::Avif => avif::MAX_SIDE,
         Format::Png | Format::Bmp | Format::Tiff => i32::MAX as u32,
     };
     raster.width().max(raster.height()) <= longest
@@ -90,6 +92,7 @@ pub(super) fn encode(
         Format::Gif => gif(raster.into_owned(), &mut output),
         Format::Bmp => bmp(&raster, &mut output),
         Format::Tiff => tiff(&raster, &mut output),
+        Format::Avif => avif::write(&raster, quality, &mut output),
     };
     match written {
         _ if output.is_exceeded() => Err(ImageError::OutputTooLarge),
@@ -104,7 +107,7 @@ fn is_out_of_memory(problem: &(dyn Error + Send + Sync + 'static)) -> bool {
 }
 
 /// What an encoder says that failed.
-type Problem = Box<dyn Error + Send + Sync>;
+pub(super) type Problem = Box<dyn Error + Send + Sync>;
 
 /// JPEG. Transparency falls on white.
 fn jpeg(raster: &Raster, quality: Quality, progressive: bool, out: &mut Output) -> io::Result<()> {

@@ -62,6 +62,12 @@ pub(crate) enum ImageError {
     /// Derivatives that would be longer than all of a photo's may be.
     #[error("derivatives of more than {} bytes", super::cost::MAX_OUTPUT)]
     OutputTooLarge,
+    /// More AVIF than there is time for.
+    #[error("AVIF derivatives that take as long as {work} pixels")]
+    TooMuchAvif {
+        /// Their pixels, by [`super::avif::work`].
+        work: u64,
+    },
     /// The header or the pixels do not decode, a file cut short included.
     #[error("the {format:?} data is damaged")]
     Corrupt {
@@ -138,7 +144,8 @@ impl ImageError {
             | Self::TooManyScans { .. }
             | Self::TooManyFrames { .. }
             | Self::TooMuchMemory
-            | Self::OutputTooLarge => Code::ImageTooLarge,
+            | Self::OutputTooLarge
+            | Self::TooMuchAvif { .. } => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
             Self::TooLongForFormat { .. } | Self::CropOutside { .. } | Self::UnknownImage { .. } => Code::InvalidRecipe,
             Self::Encode { .. } | Self::DamagedImage { .. } => Code::Internal,
@@ -168,6 +175,12 @@ impl ImageError {
             Self::OutputTooLarge => {
                 format!("The derivatives would have more than {} MiB.", super::cost::MAX_OUTPUT >> 20)
             }
+            Self::TooMuchAvif { .. } => format!(
+                "The AVIF derivatives would have more than {} pixels together, of which those from quality {} on count \
+                 twice; resize them to fewer.",
+                super::avif::MAX_WORK,
+                super::encode::FULL_COLOR_QUALITY
+            ),
             Self::Corrupt { format, .. } => {
                 format!("The {} file is damaged or incomplete.", name(*format))
             }
@@ -201,5 +214,6 @@ fn name(format: Format) -> &'static str {
         Format::Gif => "GIF",
         Format::Bmp => "BMP",
         Format::Tiff => "TIFF",
+        Format::Avif => "AVIF",
     }
 }

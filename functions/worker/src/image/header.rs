@@ -63,6 +63,7 @@ impl Header {
             Format::Gif => gif::survey(bytes)?,
             Format::Bmp => bmp::survey(bytes)?,
             Format::Tiff => ifd::survey(bytes)?,
+            Format::Avif => return Err(ImageError::UnsupportedFormat { detected: "AVIF" }),
         };
         check_size(format, &claim, max_pixels)?;
         if (bytes.len() as u64) < claim.least {

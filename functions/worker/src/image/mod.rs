@@ -8,7 +8,7 @@
 //! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA; by the colour `profile`, in sRGB.
 //! 4. `orientation`: upright.
 //! 5. For each derivative of the recipe: `crop`, `resize`, `filters`, `watermark` (its letters from `lettering`), `encode`
-//!    (with `palette` for GIF) into an `output` of limited length.
+//!    (with `palette` for GIF, `avif` for AVIF) into an `output` of limited length.
 //!
 //! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`, and so does what stands for the
 //! photo until it is loaded, the `placeholder`. A derivative that keeps the frames of a GIF has a road of its own, `animation`,
@@ -16,6 +16,7 @@
 //! buckets or jobs. Absent so far: of an animated WebP any frame but the first.
 
 mod animation;
+mod avif;
 mod bilinear;
 mod bmp;
 mod cost;

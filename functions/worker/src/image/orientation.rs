@@ -17,7 +17,7 @@ pub(super) fn read(bytes: &[u8], format: Format) -> Orientation {
         Format::Webp => webp::chunk(bytes, *b"EXIF").map(without_prefix),
         // A TIFF file and an EXIF block have the same structure.
         Format::Tiff => Some(bytes),
-        Format::Gif | Format::Bmp => None,
+        Format::Gif | Format::Bmp | Format::Avif => None,
     };
     exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }

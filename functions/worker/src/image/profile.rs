@@ -71,7 +71,7 @@ impl<'a> Profile<'a> {
             Format::Png => png::profile(bytes).map(|part| Self { parts: vec![part], deflated: true, inks: false }),
             Format::Webp => webp::profile(bytes).map(|part| Self { parts: vec![part], deflated: false, inks: false }),
             Format::Tiff => ifd::profile(bytes),
-            Format::Gif | Format::Bmp => None,
+            Format::Gif | Format::Bmp | Format::Avif => None,
         }
     }
 

@@ -111,6 +111,27 @@ fn a_lossless_webp_stays_within_what_is_foretold() {
     }
 }
 
+/// Noise takes the most memory and time, and so does noise for its opacity.
+#[test]
+fn an_avif_stays_within_what_is_foretold() {
+    use png::{BitDepth, ColorType};
+
+    let studios = studios();
+    for (width, height, color, quality) in [
+        (1600, 1200, ColorType::Rgb, 85),
+        (1600, 1200, ColorType::Rgba, 100),
+        (1400, 1000, ColorType::Rgba, 60),
+        (8, 4000, ColorType::Rgba, 85),
+        (900, 20, ColorType::Rgb, 100),
+        (5, 5, ColorType::Rgb, 1),
+    ] {
+        let file = png(width, height, color, BitDepth::Eight);
+        let recipe = recipe(&format!(r#"[{{"name":"a","watermark":false,"format":"avif","quality":{quality}}}]"#));
+        let made = developed(&studios, &file, &recipe);
+        made.unwrap_or_else(|error| panic!("{width} × {height} {color:?}: {error}"));
+    }
+}
+
 /// With so many pixels that what is allowed for everything else hides nothing.
 #[test]
 fn twelve_megapixels_stay_within_what_is_foretold() {

@@ -1,6 +1,7 @@
 //! The whole road over the pictures in `tests/fixtures/`, and over bytes that nobody meant as a picture.
 
 mod animations;
+mod avif;
 mod colors;
 mod hostile;
 mod marks;
