@@ -37,7 +37,7 @@ def scores(photo, derivative):
         wanted, found, channel_axis=2, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     noise = peak_signal_noise_ratio(wanted, found, data_range=1)
-    return {"ssim": similarity, "psnr": noise, "bytes": Path(derivative).stat().st_size}
+    return {"ssim": float(similarity), "psnr": float(noise), "bytes": Path(derivative).stat().st_size}
 
 
 json.dump([[name, photo, scores(photo, derivative)] for name, photo, derivative in json.load(sys.stdin)], sys.stdout)

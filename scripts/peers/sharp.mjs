@@ -1,6 +1,6 @@
 // The job of a photo with sharp (libvips) and onnxruntime-node. Started by `scripts/bench`, which says how it is spoken to.
 //
-//     node sharp.mjs MODEL_DIR FONT
+//     node sharp.mjs MODEL_DIR
 //
 // Tuned: one decode, at a half or less where that suffices; the classifier looks at the small picture; the watermark is a
 // small SVG; one thread each for libvips and onnxruntime, no cache.
@@ -18,7 +18,7 @@ const TEXT = "© Darkroom";
 sharp.concurrency(1);
 sharp.cache(false);
 
-const [folder, font] = process.argv.slice(2);
+const [folder] = process.argv.slice(2);
 const description = JSON.parse(readFileSync(path.join(folder, "model.json"), "utf8"));
 const labels = readFileSync(path.join(folder, "labels.txt"), "utf8").trimEnd().split("\n");
 const session = await ort.InferenceSession.create(path.join(folder, description.file), {
