@@ -134,7 +134,7 @@ pub enum OutputFormat {
     Png,
     /// WebP.
     Webp,
-    /// AVIF, which takes the encoder about ten times as long as any other.
+    /// AVIF, which takes the encoder many times as long as any other.
     Avif,
     /// The source's format, but JPEG for a PNG without transparency.
     Auto,

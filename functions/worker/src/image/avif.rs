@@ -24,8 +24,8 @@ pub(super) const MAX_WORK: u64 = 1 << 22;
 /// Side of what the encoder works on at once, in pixels. A line takes as long as a strip of this width.
 const BLOCK: u32 = 64;
 
-/// Processor time for each pixel. Photos take a quarter of it; noise with noise for its opacity, which is the worst, takes
-/// four fifths.
+/// Processor time for each pixel. Photos take a quarter to a half of it; noise with noise for its opacity, which is the
+/// worst, takes four fifths.
 const TIME: Duration = Duration::from_micros(2);
 
 /// Memory for a tile, of which one at a time is worked on, in bytes.

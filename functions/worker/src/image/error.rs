@@ -65,7 +65,7 @@ pub(crate) enum ImageError {
     /// More AVIF than there is time for.
     #[error("AVIF derivatives that take as long as {work} pixels")]
     TooMuchAvif {
-        /// Their pixels, by [`super::avif::work`].
+        /// Their pixels, some of which count twice.
         work: u64,
     },
     /// The header or the pixels do not decode, a file cut short included.
