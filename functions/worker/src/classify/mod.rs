@@ -10,7 +10,7 @@ mod tests;
 
 use std::error::Error;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -96,13 +96,18 @@ impl Classifier {
         description.check().map_err(|problem| ModelError::new(&path, problem, None))?;
 
         let path = folder.join(&description.file);
-        let onnx = read(&path)?;
-        // Hashing takes as long as building, where the processor has no instructions for it.
+        let unreadable = |error: std::io::Error| ModelError::new(&path, "cannot be read", Some(error.into()));
+        let (for_hash, for_model) = (File::open(&path).map_err(unreadable)?, File::open(&path).map_err(unreadable)?);
+        // Hashing takes as long as building, where the processor has no instructions for it. Each reads the file by itself, so
+        // that it is not in memory while the model is built, which takes three times as much.
         let (model, genuine) = thread::scope(|scope| {
-            let genuine = scope
-                .spawn(|| description.sha256.as_ref().is_none_or(|expected| *expected == hex(&Sha256::digest(&onnx))));
-            (build(&onnx, &description), genuine.join().expect("hashing does not panic"))
+            let genuine = scope.spawn(|| match &description.sha256 {
+                Some(expected) => Ok(*expected == hash(for_hash)?),
+                None => Ok(true),
+            });
+            (build(for_model, &description), genuine.join().expect("hashing does not panic"))
         });
+        let genuine = genuine.map_err(unreadable)?;
         if !genuine {
             return Err(ModelError::new(&path, "is not the file that model.json names: its SHA-256 differs", None));
         }
@@ -215,9 +220,9 @@ fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     fs::read(path).map_err(|error| ModelError::new(path, "cannot be read", Some(error.into())))
 }
 
-fn build(onnx: &[u8], description: &Description) -> TractResult<Arc<TypedRunnableModel>> {
+fn build(mut onnx: File, description: &Description) -> TractResult<Arc<TypedRunnableModel>> {
     let (height, width) = (description.input_height as usize, description.input_width as usize);
-    let model = tract_onnx::onnx().model_for_read(&mut &*onnx)?;
+    let model = tract_onnx::onnx().model_for_read(&mut onnx)?;
     let mut model = model.with_input_fact(0, f32::fact([1, 3, height, width]).into())?.into_typed()?;
     model.declutter()?;
     depthwise::rewrite(&mut model)?;
@@ -232,10 +237,9 @@ fn softmax(logits: &[f32]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+/// SHA-256 in lower-case hex.
+fn hash(mut file: File) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut hasher)?;
+    Ok(format!("{:x}", hasher.finalize()))
 }
