@@ -122,6 +122,32 @@ def http_event(method, path, body=None):
     }  # fmt: skip
 
 
+def created(key, size, e_tag):
+    """S3's record of a new object."""
+    return {
+        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
+        "eventTime": "2026-11-21T09:00:00.000Z", "eventName": "ObjectCreated:Put",
+        "userIdentity": {"principalId": "A"}, "requestParameters": {"sourceIPAddress": "1.2.3.4"},
+        "responseElements": {"x-amz-request-id": "C", "x-amz-id-2": "F"},
+        "s3": {
+            "s3SchemaVersion": "1.0", "configurationId": "c",
+            "bucket": {"name": "uploads", "ownerIdentity": {"principalId": "A"}, "arn": "arn:aws:s3:::uploads"},
+            "object": {"key": key, "size": size, "eTag": e_tag.strip('"'), "sequencer": "0055AED6DCD90281E5"},
+        },
+    }  # fmt: skip
+
+
+def receive(sqs, url):
+    """The next message, as Lambda hands it to a function."""
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5, AttributeNames=["All"])["Messages"]
+    return {
+        "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
+        "attributes": message["Attributes"], "messageAttributes": {}, "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:work",
+        "awsRegion": "us-east-1",
+    }  # fmt: skip
+
+
 def invoke(aws, name, event):
     answer = aws("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
     payload = json.load(answer["Payload"])
@@ -139,28 +165,10 @@ def test_each_function_answers_a_real_event_under_a_lambda_host(aws):
     slot = json.loads(answer["body"])
     stored = aws("s3").put_object(Bucket="uploads", Key=slot["key"], Body=sample("cat.jpg"))
 
-    record = {
-        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
-        "eventTime": "2026-11-21T09:00:00.000Z", "eventName": "ObjectCreated:Put",
-        "userIdentity": {"principalId": "A"}, "requestParameters": {"sourceIPAddress": "1.2.3.4"},
-        "responseElements": {"x-amz-request-id": "C", "x-amz-id-2": "F"},
-        "s3": {
-            "s3SchemaVersion": "1.0", "configurationId": "c",
-            "bucket": {"name": "uploads", "ownerIdentity": {"principalId": "A"}, "arn": "arn:aws:s3:::uploads"},
-            "object": {"key": slot["key"], "size": len(sample("cat.jpg")), "eTag": stored["ETag"].strip('"'),
-                       "sequencer": "0055AED6DCD90281E5"},
-        },
-    }  # fmt: skip
+    record = created(slot["key"], len(sample("cat.jpg")), stored["ETag"])
     assert invoke(aws, "dispatcher", {"Records": [record]}) == {"queued": 1}
 
-    queue = {"QueueUrl": environment["SQS_QUEUE_URL"]}
-    [message] = aws("sqs").receive_message(**queue, WaitTimeSeconds=5, AttributeNames=["All"])["Messages"]
-    work = {
-        "messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"],
-        "attributes": message["Attributes"], "messageAttributes": {}, "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:work",
-        "awsRegion": "us-east-1",
-    }  # fmt: skip
+    work = receive(aws("sqs"), environment["SQS_QUEUE_URL"])
     poison = {**work, "messageId": "poison", "body": "not JSON"}
     assert invoke(aws, "worker", {"Records": [work, poison]}) == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
 
