@@ -4,7 +4,7 @@
     pillow.py MODEL_DIR FONT tuned onnxruntime
 
 Tuned means: JPEGs decoded at a half or less where that suffices (`draft`), nothing computed from more pixels than it needs,
-the watermark drawn on a small patch, and onnxruntime with one thread.
+the watermark drawn on a small patch, and onnxruntime with one thread. A .png is what was resized, without a watermark.
 """
 
 import json
@@ -71,7 +71,7 @@ def classifier(folder, engine):
 
 def watermark(picture, font_file):
     """White letters with a dark rim, faintly transparent, in the lower right corner."""
-    font = ImageFont.truetype(str(font_file), round(min(picture.size) * 0.045))
+    font = ImageFont.truetype(str(font_file), round(min(picture.size) * 0.033))
     rim = max(1, font.size // 18)
     left, top, right, bottom = font.getbbox(TEXT, stroke_width=rim)
     patch = Image.new("RGBA", (right - left, bottom - top))
@@ -97,8 +97,11 @@ def develop(source, target, classify, font_file, tuned):
     picture = picture.resize(fitted(picture.size), Image.LANCZOS)
     if tuned:
         label = classify(picture)
-    watermark(picture, font_file)
-    picture.save(target, "JPEG", quality=QUALITY)
+    if target.endswith(".png"):
+        picture.save(target)
+    else:
+        watermark(picture, font_file)
+        picture.save(target, "JPEG", quality=QUALITY)
     return label
 
 

@@ -3,7 +3,7 @@
 //     node sharp.mjs MODEL_DIR
 //
 // Tuned: one decode, at a half or less where that suffices; the classifier looks at the small picture; the watermark is a
-// small SVG; one thread each for libvips and onnxruntime, no cache.
+// small SVG; one thread each for libvips and onnxruntime, no cache. A .png is what was resized, without a watermark.
 
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -51,9 +51,9 @@ async function classify(pixels, info) {
 
 function watermark({ width, height }) {
   const short = Math.min(width, height);
-  const size = Math.round(short * 0.045);
+  const size = Math.round(short * 0.033);
   const rim = Math.max(1, Math.floor(size / 18));
-  const [wide, high] = [Math.round(size * TEXT.length * 0.68), Math.round(size * 1.4)];
+  const [wide, high] = [Math.round(size * TEXT.length * 0.75), Math.round(size * 1.4)];
   const margin = Math.round(short * 0.028);
   const svg = `<svg width="${wide}" height="${high}"><text x="${wide - rim}" y="${size}" text-anchor="end"
     font-family="Noto Sans" font-weight="bold" font-size="${size}" fill="#fff" fill-opacity="0.88" stroke="#000"
@@ -70,10 +70,9 @@ async function develop(source, target) {
     .raw()
     .toBuffer({ resolveWithObject: true });
   const label = await classify(data, info);
-  await sharp(data, { raw: { width: info.width, height: info.height, channels: 3 } })
-    .composite([watermark(info)])
-    .jpeg({ quality: QUALITY })
-    .toFile(target);
+  const picture = sharp(data, { raw: { width: info.width, height: info.height, channels: 3 } });
+  if (target.endsWith(".png")) await picture.toFile(target);
+  else await picture.composite([watermark(info)]).jpeg({ quality: QUALITY }).toFile(target);
   return label;
 }
 
