@@ -23,6 +23,9 @@ const REDUCING_GAP: f64 = 2.0;
 /// Rows that are weighted at a time, side by side.
 const STRIP: usize = 16;
 
+/// Samples that are averaged at a time: what stays in a processor's registers.
+const LANES: usize = 32;
+
 /// A window of the resampled picture, as RGB rows. An alpha channel is ignored, as `convert("RGB")` does.
 ///
 /// `size` is the size of the whole resampled picture, of which `columns` × `rows` are returned.
@@ -65,59 +68,70 @@ impl<const N: usize> pulp::NullaryFnOnce for Window<'_, N> {
 /// The mean of each block that is needed. Those at the right and lower edge may be smaller.
 #[inline(always)]
 fn averaged<const N: usize>(pixels: &[[u8; N]], width: usize, across: &Axis, down: &Axis) -> Vec<[u8; 3]> {
-    // Of a size that it knows, the compiler makes several times faster sums. Up to 8 are those of photos up to 12 megapixels.
-    let means = match across.block {
-        2 => means::<N, 2>,
-        3 => means::<N, 3>,
-        4 => means::<N, 4>,
-        5 => means::<N, 5>,
-        6 => means::<N, 6>,
-        7 => means::<N, 7>,
-        8 => means::<N, 8>,
-        _ => means::<N, 0>,
-    };
-    let (columns, rows) = (across.needed(), down.needed());
-    let span = columns.start * across.block..(columns.end * across.block).min(across.source);
+    let (columns, rows, block) = (across.needed(), down.needed(), across.block);
+    let span = columns.start * block..(columns.end * block).min(across.source);
+    let (whole, rest) = (span.len() / block * block, span.len() % block);
     let mut out = Vec::with_capacity(columns.len() * rows.len());
-    let mut sums = vec![[0u32; N]; span.len()];
+    let mut sums = vec![0; span.len() * N];
+    let mut means = vec![0; whole * N];
     for row in rows {
         let lines = row * down.block..((row + 1) * down.block).min(down.source);
-        sums.fill([0; N]);
-        for line in pixels[lines.start * width..lines.end * width].chunks_exact(width) {
-            for (sum, &value) in sums.as_flattened_mut().iter_mut().zip(line[span.clone()].as_flattened()) {
-                *sum += u32::from(value);
-            }
+        let first = lines.start * width + span.start;
+        stack(&pixels.as_flattened()[first * N..], width * N, lines.len(), &mut sums);
+        slide::<N>(&sums[..whole * N], block, lines.len(), &mut means);
+        out.extend(means.as_chunks::<N>().0.iter().step_by(block).map(|mean| [mean[0], mean[1], mean[2]]));
+        if rest > 0 {
+            let mut mean = [0; N];
+            slide::<N>(&sums[whole * N..], rest, lines.len(), &mut mean);
+            out.push([mean[0], mean[1], mean[2]]);
         }
-        means(&sums, across.block, lines.len(), &mut out);
     }
     out
 }
 
-/// Appends the mean of each `block` sums of so many `lines`. `B` is the block, or 0 for any.
+/// The sums of what stands below each other in so many `lines`, each `stride` samples after the one above.
 #[inline(always)]
-fn means<const N: usize, const B: usize>(sums: &[[u32; N]], block: usize, lines: usize, out: &mut Vec<[u8; 3]>) {
-    let mean = |block: &[[u32; N]], reciprocal: u32| {
-        let count = (block.len() * lines) as u32;
-        [0, 1, 2].map(|channel| {
-            let total = block.iter().map(|sum| sum[channel]).sum::<u32>() + count / 2;
-            ((total * reciprocal) >> 24) as u8
-        })
-    };
+fn stack(samples: &[u8], stride: usize, lines: usize, sums: &mut [u32]) {
+    let (chunks, rest) = sums.as_chunks_mut::<LANES>();
+    let done = chunks.len() * LANES;
+    for (sums, at) in chunks.iter_mut().zip((0..).step_by(LANES)) {
+        let mut totals = [0; LANES];
+        for line in 0..lines {
+            for (total, &value) in totals.iter_mut().zip(&samples[at + line * stride..][..LANES]) {
+                *total += u32::from(value);
+            }
+        }
+        *sums = totals;
+    }
+    for (sum, at) in rest.iter_mut().zip(done..) {
+        *sum = samples[at..].iter().step_by(stride).take(lines).map(|&value| u32::from(value)).sum();
+    }
+}
+
+/// The mean of the `block` pixels that begin at each one, from their sums over so many `lines`. Of all that, only the first of
+/// every block is wanted; to compute it for those alone takes longer, since neighbours share no register then.
+#[inline(always)]
+fn slide<const N: usize>(sums: &[u32], block: usize, lines: usize, means: &mut [u8]) {
+    let count = (block * lines) as u32;
     // Pillow's division, a multiplication whose factor is rounded down: at most 2³² · 255.5 / 256 comes of it.
-    let reciprocal = |count: usize| (2.0f32.powi(32) / ((count * lines) << 8) as f32) as u32;
-    let whole = reciprocal(block);
-    let rest = if B == 0 {
-        let blocks = sums.chunks_exact(block);
-        let rest = blocks.remainder();
-        out.extend(blocks.map(|block| mean(block, whole)));
-        rest
-    } else {
-        let (blocks, rest) = sums.as_chunks::<B>();
-        out.extend(blocks.iter().map(|block| mean(block, whole)));
-        rest
-    };
-    if !rest.is_empty() {
-        out.push(mean(rest, reciprocal(rest.len())));
+    let reciprocal = (2.0f32.powi(32) / (count << 8) as f32) as u32;
+    let wanted = (sums.len() + N).saturating_sub(block * N);
+    let (chunks, rest) = means[..wanted].as_chunks_mut::<LANES>();
+    let done = chunks.len() * LANES;
+    for (means, at) in chunks.iter_mut().zip((0..).step_by(LANES)) {
+        let mut totals = [count / 2; LANES];
+        for pixel in 0..block {
+            for (total, sum) in totals.iter_mut().zip(&sums[at + pixel * N..][..LANES]) {
+                *total += sum;
+            }
+        }
+        for (mean, total) in means.iter_mut().zip(totals) {
+            *mean = ((total * reciprocal) >> 24) as u8;
+        }
+    }
+    for (mean, at) in rest.iter_mut().zip(done..) {
+        let total: u32 = sums[at..].iter().step_by(N).take(block).sum();
+        *mean = (((total + count / 2) * reciprocal) >> 24) as u8;
     }
 }
 
@@ -149,8 +163,12 @@ fn weighted<const N: usize>(
                     *sum += i32::from(value) * weight;
                 }
             }
-            for (row, sum) in narrow.chunks_exact_mut(wide).zip(sums) {
-                row[at * 3..at * 3 + 3].copy_from_slice(&sum.map(to_byte));
+            let mut column = [[0; 3]; STRIP];
+            for (value, &sum) in column.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+                *value = to_byte(sum);
+            }
+            for (row, pixel) in narrow.chunks_exact_mut(wide).zip(column) {
+                row[at * 3..at * 3 + 3].copy_from_slice(&pixel);
             }
         }
     }
