@@ -8,8 +8,8 @@ use shared::recipe::Color;
 use super::raster::Raster;
 use super::resize::glance;
 
-/// Longest side of what both are made from, in pixels: the most that a `ThumbHash` takes.
-const SIDE: u32 = 100;
+/// Longest side of what both are made from, in pixels: a `ThumbHash` takes up to 100, and keeps seven waves of them.
+const SIDE: u32 = 64;
 
 /// Bits of each channel in which colours have to agree to count as one.
 const BITS: u32 = 3;
