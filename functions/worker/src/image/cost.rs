@@ -112,9 +112,9 @@ impl Header {
             extra += area(held) * channels;
         }
         if resized {
-            // The result, the columns that are resized downwards only, and colours weighted by their alpha.
-            let weighted = if channels == 4 { area(held) } else { 0 };
-            extra += (pixels + u64::from(held.0) * u64::from(height) + weighted) * channels;
+            // The result, the rows of it that are resized downwards only, and colours weighted by their alpha.
+            let (band, weighted) = if channels == 4 { (height, area(held)) } else { (height.min(resize::BAND), 0) };
+            extra += (pixels + u64::from(held.0) * u64::from(band) + weighted) * channels;
         } else if owned && !cropped && !last {
             extra += pixels * channels;
         }

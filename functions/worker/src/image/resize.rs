@@ -5,10 +5,14 @@ use std::error::Error;
 
 use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8x3, U8x4};
-use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{CropBox, FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use shared::recipe::{Color, Fit, MAX_SIDE, Resize};
 
 use super::raster::Raster;
+
+/// Rows of the result that are made at a time: what lies between the two passes over them stays in the processor's cache, and
+/// the memory for it is not that of one more picture.
+pub(super) const BAND: u32 = 64;
 
 /// Which part of the source becomes a picture of which size.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,11 +98,11 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, source: (u32, u32), resize: &R
     let part = |of: u32, source: u32, part: f64| (f64::from(of) * (part / f64::from(source))).min(f64::from(of));
     let (width, height) = (part(size.0, source.0, from.0), part(size.1, source.1, from.1));
     let rest = |of: u32, part: f64| (f64::from(of) - part) / 2.0;
-    let options = lanczos().crop(rest(size.0, width), rest(size.1, height), width, height);
+    let from = CropBox { left: rest(size.0, width), top: rest(size.1, height), width, height };
     Cow::Owned(if canvas == to {
-        fitted(&raster, to, &options)
+        fitted(&raster, from, to, &lanczos())
     } else {
-        laid(&raster, ground(canvas, &raster, resize.background), canvas, to, &options)
+        laid(&raster, from, ground(canvas, &raster, resize.background), canvas, to, &lanczos())
     })
 }
 
@@ -106,14 +110,20 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, source: (u32, u32), resize: &R
 pub(super) fn glance(raster: &Raster, longest: u32) -> Raster {
     let size = (raster.width(), raster.height());
     let some = (size.0.min(longest * 4), size.1.min(longest * 4));
-    let sampled = fitted(raster, some, &ResizeOptions::new().resize_alg(ResizeAlg::Nearest).use_alpha(false));
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box)).use_alpha(true);
-    fitted(&sampled, scaled(size, (longest, longest), false), &options)
+    let nearest = ResizeOptions::new().resize_alg(ResizeAlg::Nearest).use_alpha(false);
+    let sampled = fitted(raster, all(raster), some, &nearest);
+    let mean = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box)).use_alpha(true);
+    fitted(&sampled, all(&sampled), scaled(size, (longest, longest), false), &mean)
 }
 
 /// The picture in exactly this size.
 pub(super) fn exactly(raster: &Raster, to: (u32, u32)) -> Raster {
-    fitted(raster, to, &lanczos())
+    fitted(raster, all(raster), to, &lanczos())
+}
+
+/// The whole picture.
+fn all(raster: &Raster) -> CropBox {
+    CropBox { left: 0.0, top: 0.0, width: raster.width().into(), height: raster.height().into() }
 }
 
 /// Colours are weighted by their alpha, or invisible ones would bleed into the edges.
@@ -121,16 +131,23 @@ fn lanczos() -> ResizeOptions {
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(true)
 }
 
-/// What the options take of the picture, in this size.
-fn fitted(raster: &Raster, to: (u32, u32), options: &ResizeOptions) -> Raster {
-    laid(raster, vec![0; to.0 as usize * to.1 as usize * raster.channels()], to, to, options)
+/// A part of the picture, in this size.
+fn fitted(raster: &Raster, from: CropBox, to: (u32, u32), options: &ResizeOptions) -> Raster {
+    laid(raster, from, vec![0; to.0 as usize * to.1 as usize * raster.channels()], to, to, options)
 }
 
 /// The same in the middle of a canvas, whose bytes are `data`.
-fn laid(raster: &Raster, mut data: Vec<u8>, canvas: (u32, u32), to: (u32, u32), options: &ResizeOptions) -> Raster {
+fn laid(
+    raster: &Raster,
+    from: CropBox,
+    mut data: Vec<u8>,
+    canvas: (u32, u32),
+    to: (u32, u32),
+    options: &ResizeOptions,
+) -> Raster {
     match raster.channels() {
-        3 => convolve::<U8x3>(raster, &mut data, canvas, to, options),
-        _ => convolve::<U8x4>(raster, &mut data, canvas, to, options),
+        3 => convolve::<U8x3>(raster, from, &mut data, canvas, to, options),
+        _ => convolve::<U8x4>(raster, from, &mut data, canvas, to, options),
     }
     .expect("a raster holds exactly its pixels, and no plan reaches beyond them");
     Raster::new(canvas.0, canvas.1, raster.has_alpha(), data)
@@ -145,16 +162,28 @@ fn ground((width, height): (u32, u32), raster: &Raster, Color([r, g, b]): Color)
 /// Of one pixel type: the resizer's own choice at run time would have thirteen of them compiled, for two minutes.
 fn convolve<P: PixelTrait>(
     raster: &Raster,
+    from: CropBox,
     data: &mut [u8],
     canvas: (u32, u32),
     (width, height): (u32, u32),
     options: &ResizeOptions,
 ) -> Result<(), Box<dyn Error>> {
     let source = TypedImageRef::<P>::from_buffer(raster.width(), raster.height(), raster.bytes())?;
-    let target = TypedImage::<P>::from_buffer(canvas.0, canvas.1, data)?;
     let (left, top) = ((canvas.0 - width) / 2, (canvas.1 - height) / 2);
-    let mut target = TypedCroppedImageMut::new(target, left, top, width, height)?;
-    Ok(Resizer::new().resize_typed(&source, &mut target, options)?)
+    // With alpha all at once: the source is multiplied by it each time.
+    let band = if raster.has_alpha() { height } else { BAND };
+    let above = |row: u32| from.top + from.height * (f64::from(row) / f64::from(height));
+    let mut resizer = Resizer::new();
+    for first in (0..height).step_by(band as usize) {
+        let count = band.min(height - first);
+        let target = TypedImage::<P>::from_buffer(canvas.0, canvas.1, data)?;
+        let mut target = TypedCroppedImageMut::new(target, left, top + first, width, count)?;
+        // As above: a rounding error may not reach beyond.
+        let rows = (above(first + count) - above(first)).min(f64::from(raster.height()) - above(first));
+        let options = options.crop(from.left, above(first), from.width, rows);
+        resizer.resize_typed(&source, &mut target, &options)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -222,6 +251,33 @@ mod tests {
                     let near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= 1);
                     assert!(near, "{source:?} {json} at {x}, {y}: {found:?}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn bands_do_not_show() {
+        let noise = |width: u32, height: u32| {
+            let bytes = (0..u64::from(width * height * 3)).map(|n| (n * n * 31 % 65_521 >> 3) as u8).collect();
+            Raster::new(width, height, false, bytes)
+        };
+        for (size, to) in
+            [((150, 400), (90, 263)), ((50, 61), (200, 300)), ((64, 1000), (64, 129)), ((90, 200), (45, 200))]
+        {
+            let raster = noise(size.0, size.1);
+            // A part that begins within a pixel.
+            let part =
+                CropBox { left: 3.25, top: 7.6, width: f64::from(size.0) - 9.5, height: f64::from(size.1) - 11.3 };
+            for from in [all(&raster), part] {
+                let source = TypedImageRef::<U8x3>::from_buffer(size.0, size.1, raster.bytes()).unwrap();
+                let mut target = TypedImage::<U8x3>::new(to.0, to.1);
+                let options = lanczos().crop(from.left, from.top, from.width, from.height);
+                Resizer::new().resize_typed(&source, &mut target, &options).unwrap();
+                let expected = target.pixels().iter().flat_map(|pixel| pixel.0);
+                // Weights are rounded as finely as the largest of a band allows.
+                let found = fitted(&raster, from, to, &lanczos());
+                let worst = found.bytes().iter().zip(expected).map(|(&a, b)| a.abs_diff(b)).max();
+                assert!(worst <= Some(1), "{size:?} {to:?}: {worst:?}");
             }
         }
     }
