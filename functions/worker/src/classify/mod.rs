@@ -19,6 +19,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use shared::job::{Classification, Prediction};
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_core::optim::Optimizer;
 
 use crate::image::View;
 
@@ -35,7 +37,7 @@ pub(crate) struct Classifier {
 /// `model.json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Description {
+pub(crate) struct Description {
     /// Stands in every answer.
     name: String,
     /// The ONNX file, in the same folder.
@@ -90,50 +92,43 @@ pub(crate) struct Input(Tensor);
 impl Classifier {
     /// Loads the model in `folder`, or says which of its files is at fault.
     pub(crate) fn load(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join("model.json");
-        let description: Description = serde_json::from_slice(&read(&path)?)
-            .map_err(|error| ModelError::new(&path, "does not describe a model", Some(error.into())))?;
-        description.check().map_err(|problem| ModelError::new(&path, problem, None))?;
+        Self::load_described(folder, Description::read(folder)?)
+    }
 
+    /// Loads the model that `description` describes, in the same folder.
+    pub(crate) fn load_described(folder: &Path, description: Description) -> Result<Self, ModelError> {
         let path = folder.join(&description.file);
         let unreadable = |error: std::io::Error| ModelError::new(&path, "cannot be read", Some(error.into()));
-        let (for_hash, for_model) = (File::open(&path).map_err(unreadable)?, File::open(&path).map_err(unreadable)?);
-        // Hashing takes as long as building, where the processor has no instructions for it. Each reads the file by itself, so
-        // that it is not in memory while the model is built, which takes three times as much.
+        let file = File::open(&path).map_err(unreadable)?;
+        // Hashing takes as long as building, where the processor has no instructions for it.
         let (model, genuine) = thread::scope(|scope| {
             let genuine = scope.spawn(|| match &description.sha256 {
-                Some(expected) => Ok(*expected == hash(for_hash)?),
+                Some(expected) => Ok(*expected == hash(file)?),
                 None => Ok(true),
             });
-            (build(for_model, &description), genuine.join().expect("hashing does not panic"))
+            (build(&path, &description), genuine.join().expect("hashing does not panic"))
         });
         let genuine = genuine.map_err(unreadable)?;
         if !genuine {
             return Err(ModelError::new(&path, "is not the file that model.json names: its SHA-256 differs", None));
         }
-        let model = model.map_err(|error| ModelError::new(&path, "is no model that can be run", Some(error.into())))?;
-        let mut classifier = Self { model, labels: Vec::new(), description };
-        // The first run also prepares what the model keeps, which the first photo would wait for.
-        let outputs = classifier
-            .run(Input(classifier.zeros()))
-            .map_err(|error| ModelError::new(&path, "does not run", Some(error.into())))?
-            .len();
+        let (model, outputs) =
+            model.map_err(|error| ModelError::new(&path, "is no model that can be run", Some(error.into())))?;
 
         let path = folder.join("labels.txt");
         let labels = String::from_utf8(read(&path)?)
             .map_err(|error| ModelError::new(&path, "is not UTF-8", Some(error.into())))?;
-        classifier.labels = labels.lines().map(str::to_owned).collect();
-        if classifier.labels.len() != outputs {
-            let problem = format!("has {} labels, but the model has {outputs} outputs", classifier.labels.len());
+        let labels: Vec<_> = labels.lines().map(str::to_owned).collect();
+        if labels.len() != outputs {
+            let problem = format!("has {} labels, but the model has {outputs} outputs", labels.len());
             return Err(ModelError::new(&path, problem, None));
         }
-        Ok(classifier)
+        Ok(Self { model, labels, description })
     }
 
     /// What the model looks at of a photo.
     pub(crate) fn view(&self) -> View {
-        let Description { resize, input_width: width, input_height: height, .. } = self.description;
-        View { resize, width, height }
+        self.description.view()
     }
 
     /// The model's input, from the RGB rows that [`Self::view`] cuts out of a photo.
@@ -157,13 +152,13 @@ impl Classifier {
             Output::Logits => softmax(&scores),
             Output::Probabilities => scores.into_iter().map(f64::from).collect(),
         };
-        let mut order: Vec<usize> = (0..probabilities.len()).collect();
+        let mut found: Vec<_> = self.labels.iter().zip(probabilities).collect();
         // A stable sort: of equals, the earlier label comes first.
-        order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-        let predictions: Vec<_> = order
+        found.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let predictions: Vec<_> = found
             .into_iter()
             .take(BEST)
-            .map(|at| Prediction { label: self.labels[at].clone(), probability: probabilities[at] })
+            .map(|(label, probability)| Prediction { label: label.clone(), probability })
             .collect();
         let predicted_class = predictions.first().map(|best| best.label.clone()).unwrap_or_default();
         Ok(Classification { model: self.description.name.clone(), predicted_class, predictions })
@@ -181,10 +176,6 @@ impl Classifier {
     fn shape(&self) -> [usize; 4] {
         [1, 3, self.description.input_height as usize, self.description.input_width as usize]
     }
-
-    fn zeros(&self) -> Tensor {
-        Tensor::zero::<f32>(&self.shape()).expect("a tensor of floats")
-    }
 }
 
 impl fmt::Debug for Classifier {
@@ -194,6 +185,20 @@ impl fmt::Debug for Classifier {
 }
 
 impl Description {
+    /// Reads the description in a model's folder.
+    pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("model.json");
+        let description: Self = serde_json::from_slice(&read(&path)?)
+            .map_err(|error| ModelError::new(&path, "does not describe a model", Some(error.into())))?;
+        description.check().map_err(|problem| ModelError::new(&path, problem, None))?;
+        Ok(description)
+    }
+
+    /// What the model looks at of a photo.
+    pub(crate) fn view(&self) -> View {
+        View { resize: self.resize, width: self.input_width, height: self.input_height }
+    }
+
     fn check(&self) -> Result<(), &'static str> {
         let sides = [self.input_width, self.input_height, self.resize];
         if sides.iter().any(|side| !(1..=4096).contains(side)) {
@@ -220,14 +225,24 @@ fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     fs::read(path).map_err(|error| ModelError::new(path, "cannot be read", Some(error.into())))
 }
 
-fn build(mut onnx: File, description: &Description) -> TractResult<Arc<TypedRunnableModel>> {
+/// The model, and how many values come out of it.
+fn build(onnx: &Path, description: &Description) -> TractResult<(Arc<TypedRunnableModel>, usize)> {
     let (height, width) = (description.input_height as usize, description.input_width as usize);
-    let model = tract_onnx::onnx().model_for_read(&mut onnx)?;
+    let framework = tract_onnx::onnx();
+    // Mapped, not read: in memory the file would be a quarter of all that building takes. And without its folder, so that
+    // weights in other files, which nobody hashes, are refused.
+    let model = framework.model_for_proto_model(&framework.proto_model_for_path(onnx)?)?;
     let mut model = model.with_input_fact(0, f32::fact([1, 3, height, width]).into())?.into_typed()?;
-    model.declutter()?;
+    // Known before anything runs, like every size in between: the input's is fixed.
+    let outputs = model.output_fact(0)?.shape.volume().to_usize()?;
+    let mut declutter = Optimizer::declutter();
+    // It looks for a better order of axes, which takes half of all the time and of the memory, and for networks that come
+    // with channels first finds none.
+    declutter.passes.retain(|pass| !format!("{pass:?}").starts_with("ChangeAxes"));
+    declutter.optimize(&mut model)?;
     depthwise::rewrite(&mut model)?;
     model.optimize()?;
-    model.into_runnable()
+    Ok((model.into_runnable()?, outputs))
 }
 
 fn softmax(logits: &[f32]) -> Vec<f64> {
