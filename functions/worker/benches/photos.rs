@@ -1,7 +1,8 @@
 //! Photos one after another, without a pipeline around: what `scripts/bench` sets beside its peers.
 //!
-//! Takes the rooms of the worker that know pixels and models by their paths, so that they stay private. One process, one
-//! thread, no studio: neither the peers confine what they decode. Each line of standard input names a photo and where its
+//! Takes the rooms of the worker that know pixels and models by their paths, so that they stay private. One process, no
+//! studio: neither the peers confine what they decode. The model has a thread of its own, which loads it while the first photo
+//! is decoded; after that, one thread waits for the other. Each line of standard input names a photo and where its
 //! derivative goes, with a tab between; each line of the answer is JSON with what the photo shows and what it took.
 
 #![expect(unused, unreachable_pub, reason = "a program that uses a part of what it takes in")]
@@ -15,14 +16,16 @@ mod image;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, Write};
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 use shared::recipe::Recipe;
 
-use classify::Classifier;
-use image::{Animation, Header, ImageError, Photo, Watermarker, Watermarks};
+use classify::{Classifier, Description};
+use image::{Animation, Header, ImageError, Photo, View, Watermarker, Watermarks};
 
 const MAX_PIXELS: u64 = 100_000_000;
 
@@ -37,13 +40,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let recipe: Recipe = serde_json::from_str(&recipe)?;
-    let classifier = Classifier::load(Path::new(&model))?;
+    let model = PathBuf::from(model);
+    let description = Description::read(&model)?;
+    let view = description.view();
+    let ((views, to_classify), (found, labels)) = (channel::<Vec<u8>>(), channel());
+    thread::spawn(move || {
+        let classifier = Classifier::load_described(&model, description).expect("a model that is in order");
+        for cropped in to_classify {
+            let answer = classifier.answer(classifier.prepare(&cropped)).expect("a model that runs");
+            // OK to ignore: nobody waits for it any more.
+            let _ = found.send(answer.predicted_class);
+        }
+    });
     let watermarker = Watermarker::new(Watermarks { text: "© Darkroom".to_owned().try_into()?, images: [].into() });
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (photo, derivative) = line.split_once('\t').ok_or("a photo and its derivative")?;
         let clock = Clock::start();
-        let (label, steps) = develop(photo, derivative, &classifier, &recipe, &watermarker)?;
+        let (label, steps) = develop(photo, derivative, &recipe, &watermarker, view, (&views, &labels))?;
         let (wall, cpu) = clock.elapsed();
         println!("{}", serde_json::json!({ "label": label, "wall": wall, "cpu": cpu, "steps": steps }));
     }
@@ -54,9 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn develop(
     photo: &str,
     derivative: &str,
-    classifier: &Classifier,
     recipe: &Recipe,
     watermarker: &Watermarker,
+    view: View,
+    (views, labels): (&Sender<Vec<u8>>, &Receiver<String>),
 ) -> Result<(String, Steps), Box<dyn Error>> {
     let mut steps = Steps::new();
     let mut clock = Clock::start();
@@ -67,7 +82,6 @@ fn develop(
     let file = std::fs::read(photo)?;
     done("read");
     let header = Header::read(&file, MAX_PIXELS)?;
-    let view = classifier.view();
     let scale = header.scale(Some(recipe), &view)?;
     done("survey");
     let photo = Photo::decode(&file, &header, scale)?;
@@ -75,15 +89,16 @@ fn develop(
     done("decode");
     let _placeholder = photo.placeholder();
     done("placeholder");
-    let input = classifier.prepare(&view.of(&photo));
+    let cropped = view.of(&photo);
     done("view");
-    let found = classifier.answer(input)?;
-    done("classify");
     image::render(photo, animation.as_ref(), recipe, watermarker, usize::MAX, |rendered| {
         std::fs::write(derivative, &rendered.bytes).map_err(Box::<dyn Error>::from)
     })?;
     done("render");
-    Ok((found.predicted_class, steps))
+    views.send(cropped)?;
+    let label = labels.recv()?;
+    done("classify");
+    Ok((label, steps))
 }
 
 /// Wall and processor time of this process, the latter in milliseconds.
