@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn bands_do_not_show() {
         let noise = |width: u32, height: u32| {
-            let bytes = (0..u64::from(width * height * 3)).map(|n| (n * n * 31 % 65_521 >> 3) as u8).collect();
+            let bytes = (0..u64::from(width * height * 3)).map(|n| (n * n * 31 % 65_521) as u8).collect();
             Raster::new(width, height, false, bytes)
         };
         for (size, to) in
@@ -274,10 +274,10 @@ mod tests {
                 let options = lanczos().crop(from.left, from.top, from.width, from.height);
                 Resizer::new().resize_typed(&source, &mut target, &options).unwrap();
                 let expected = target.pixels().iter().flat_map(|pixel| pixel.0);
-                // Weights are rounded as finely as the largest of a band allows.
+                // Weights are rounded as finely as the largest of a band allows, once for each pass.
                 let found = fitted(&raster, from, to, &lanczos());
                 let worst = found.bytes().iter().zip(expected).map(|(&a, b)| a.abs_diff(b)).max();
-                assert!(worst <= Some(1), "{size:?} {to:?}: {worst:?}");
+                assert!(worst <= Some(2), "{size:?} {to:?}: {worst:?}");
             }
         }
     }

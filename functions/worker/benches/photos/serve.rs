@@ -1,17 +1,8 @@
 //! Photos one after another, without a pipeline around: what `scripts/bench` sets beside its peers.
 //!
-//! Takes the rooms of the worker that know pixels and models by their paths, so that they stay private. One process, no
-//! studio: neither the peers confine what they decode. The model has a thread of its own, which loads it while the first photo
-//! is decoded; after that, one thread waits for the other. Each line of standard input names a photo and where its
-//! derivative goes, with a tab between; each line of the answer is JSON with what the photo shows and what it took.
-
-#![expect(unused, unreachable_pub, reason = "a program that uses a part of what it takes in")]
-#![expect(clippy::print_stdout, reason = "its answers")]
-
-#[path = "../src/classify/mod.rs"]
-mod classify;
-#[path = "../src/image/mod.rs"]
-mod image;
+//! One process, no studio: neither the peers confine what they decode. The model has a thread of its own, which loads it while
+//! the first photo is decoded; after that, one thread waits for the other. Each line of standard input names a photo and
+//! where its derivative goes, with a tab between; each line of the answer is JSON with what the photo shows and what it took.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -24,23 +15,16 @@ use std::time::Instant;
 use rustix::time::{ClockId, clock_gettime};
 use shared::recipe::Recipe;
 
-use classify::{Classifier, Description};
-use image::{Animation, Header, ImageError, Photo, View, Watermarker, Watermarks};
-
-const MAX_PIXELS: u64 = 100_000_000;
+use crate::classify::{Classifier, Description};
+use crate::image::{self, Animation, Header, Photo, View, Watermarker};
+use crate::{MAX_PIXELS, watermarker};
 
 /// Processor time of each step, in milliseconds.
 type Steps = BTreeMap<&'static str, f64>;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let (Some(model), Some(recipe)) = (arguments.next(), arguments.next()) else {
-        // `cargo bench` runs all there are, and this one has nothing to say without its peers.
-        println!("run by scripts/bench");
-        return Ok(());
-    };
-    let recipe: Recipe = serde_json::from_str(&recipe)?;
-    let model = PathBuf::from(model);
+/// Answers until standard input ends.
+pub(crate) fn serve(model: PathBuf, recipe: &str) -> Result<(), Box<dyn Error>> {
+    let recipe: Recipe = serde_json::from_str(recipe)?;
     let description = Description::read(&model)?;
     let view = description.view();
     let ((views, to_classify), (found, labels)) = (channel::<Vec<u8>>(), channel());
@@ -52,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let _ = found.send(answer.predicted_class);
         }
     });
-    let watermarker = Watermarker::new(Watermarks { text: "© Darkroom".to_owned().try_into()?, images: [].into() });
+    let watermarker = watermarker();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (photo, derivative) = line.split_once('\t').ok_or("a photo and its derivative")?;
