@@ -14,7 +14,7 @@ use shared::format::Format;
 use super::header::Claim;
 use super::profile::{Inks, Profile};
 use super::raster::{Raster, Samples};
-use super::{ImageError, Scale};
+use super::{ImageError, Scale, spare};
 
 /// Scans times pixels that one file may cost: 12 scans, as progressive encoders write them, of the largest photo. A scan of
 /// a megapixel takes up to 4 ms, so this is somewhat more than a photo's time is enough for. A kilobyte can claim a hundred
@@ -223,7 +223,11 @@ fn pixels(bytes: &[u8], scale: Scale) -> io::Result<(u32, u32, Vec<u8>)> {
             }
             data
         }
-        _ => header.rgb()?.read_scanlines()?,
+        _ => {
+            let mut data = spare::zeros(width as usize * height as usize * 3);
+            header.rgb()?.read_scanlines_into(&mut data)?;
+            data
+        }
     };
     Ok((width, height, data))
 }

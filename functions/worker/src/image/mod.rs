@@ -40,6 +40,7 @@ mod raster;
 mod resize;
 mod scale;
 mod sniff;
+mod spare;
 mod tiff;
 mod view;
 mod watermark;

@@ -2,6 +2,8 @@
 //!
 //! Every decoder ends here, so that no later step has to know about grey, palettes, CMYK or 16 bits.
 
+use super::spare;
+
 /// A picture as plain bytes. Both sides are at least 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Raster {
@@ -68,8 +70,8 @@ impl Raster {
         &self.data
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.data
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.data)
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
@@ -87,6 +89,12 @@ impl Raster {
             3 => self.data.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b),
             _ => self.data.as_chunks::<4>().0.iter().all(|[r, g, b, _]| r == g && g == b),
         }
+    }
+}
+
+impl Drop for Raster {
+    fn drop(&mut self) {
+        spare::keep(std::mem::take(&mut self.data));
     }
 }
 

@@ -9,6 +9,7 @@ use fast_image_resize::{CropBox, FilterType, PixelTrait, ResizeAlg, ResizeOption
 use shared::recipe::{Color, Fit, MAX_SIDE, Resize};
 
 use super::raster::Raster;
+use super::spare;
 
 /// Rows of the result that are made at a time: what lies between the two passes over them stays in the processor's cache, and
 /// the memory for it is not that of one more picture.
@@ -133,7 +134,7 @@ fn lanczos() -> ResizeOptions {
 
 /// A part of the picture, in this size.
 fn fitted(raster: &Raster, from: CropBox, to: (u32, u32), options: &ResizeOptions) -> Raster {
-    laid(raster, from, vec![0; to.0 as usize * to.1 as usize * raster.channels()], to, to, options)
+    laid(raster, from, spare::zeros(to.0 as usize * to.1 as usize * raster.channels()), to, to, options)
 }
 
 /// The same in the middle of a canvas, whose bytes are `data`.
