@@ -30,7 +30,7 @@ MEASURED = {
 
 # How Darkroom is meant to be deployed, and constants of its code, which are named.
 DEPLOYED = {
-    # MiB. The worker takes less than 600 on two cores (`MEMORY_MIB` in functions/worker/src/image/cost.rs); the others, 20.
+    # MiB. The worker takes less than 700 on two cores (`MEMORY_MIB` in functions/worker/src/image/cost.rs); the others, 20.
     "worker_memory": 1769,
     "memory": 256,
     "worker_timeout": 60,

@@ -15,7 +15,7 @@ use super::{ImageError, Scale, animation, avif, crop, filters, profile, resize, 
 
 /// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
 /// studios. With what the worker takes at rest, and the files that wait to be surveyed (one more than there are cores), it
-/// stays below 600 on a machine of two cores, as long as a file may have 25 MiB.
+/// stays below 700 on a machine of two cores, as long as a file may have 25 MiB.
 pub(crate) const MEMORY_MIB: u32 = 380;
 
 /// Length that all derivatives of a photo may have together, in bytes.
