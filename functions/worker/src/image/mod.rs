@@ -5,7 +5,8 @@
 //! 1. `sniff`: what the bytes are, by content.
 //! 2. `header` (with a file for each format, `ifd` for TIFF): how many pixels they claim, and what those will take. With
 //!    the recipe's derivatives, `scale` makes of it how large the photo is decoded, and `cost` what all that takes.
-//! 3. `decode` (with `jpeg`, `png`, `gif`, `tiff`): 8-bit RGB or RGBA; by the colour `profile`, in sRGB.
+//! 3. `decode` (with `jpeg`, which has a decoder of its own for what cameras write, `png`, `gif`, `tiff`): 8-bit RGB or
+//!    RGBA; by the colour `profile`, in sRGB.
 //! 4. `orientation`: upright.
 //! 5. For each derivative of the recipe: `crop`, `resize`, `filters`, `watermark` (its letters from `lettering`), `encode`
 //!    (with `palette` for GIF, `avif` for AVIF) into an `output` of limited length.
