@@ -14,6 +14,7 @@ use mozjpeg::ColorSpace;
 use super::bits::Bits;
 use super::head::{Component, Head};
 use super::idct::{Batch, EMPTY, LANES, Order, Samples, transform};
+use super::spare;
 
 /// What the mean of a block may be: as far from the middle as 8-bit samples take it, and as far again.
 const MEANS: std::ops::Range<i32> = -2048..2048;
@@ -94,7 +95,7 @@ impl pulp::NullaryFnOnce for Picture<'_> {
         let Self { head, size, units, side, mut planes } = self;
         let mut bits = Bits::new(head.data)?;
         let mut restarts = Restarts { interval: head.interval, left: head.interval, next: 0 };
-        let mut pixels = Vec::with_capacity(size.0 * size.1 * 3);
+        let mut pixels = spare::room(size.0 * size.1 * 3);
         for row in 0..units.1 {
             for first in (0..units.0).step_by(LANES) {
                 for plane in &mut planes {

@@ -30,9 +30,14 @@ pub(super) struct Component {
     pub(super) others: Rc<Pairs>,
 }
 
+/// Tables of codes that are read. A file needs four; each takes some microseconds to build, and room for a million in a file.
+const MOST_CODES: usize = 32;
+
 /// What has been read.
 #[derive(Default)]
 struct Tables {
+    /// Tables of codes so far.
+    codes: usize,
     factors: [Option<Rc<[i32; 64]>>; 4],
     means: [Option<Rc<Codes>>; 4],
     others: [Option<Rc<Pairs>>; 4],
@@ -91,6 +96,10 @@ impl Tables {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
             let (symbols, rest) = rest.split_at_checked(counts.iter().map(|&count| usize::from(count)).sum())?;
             let number = usize::from(kind & 15);
+            self.codes += 1;
+            if self.codes > MOST_CODES {
+                return None;
+            }
             match kind >> 4 {
                 0 => *self.means.get_mut(number)? = Some(Rc::new(Codes::new(counts, symbols, Kind::Dc)?)),
                 1 => *self.others.get_mut(number)? = Some(Rc::new(Pairs::new(counts, symbols)?)),
