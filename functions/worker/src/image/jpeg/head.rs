@@ -30,7 +30,7 @@ pub(super) struct Component {
     pub(super) others: Rc<Pairs>,
 }
 
-/// Tables of codes that are read. A file needs four; each takes some microseconds to build, and room for a million in a file.
+/// Tables of codes that are read. A file needs four; each takes some microseconds to build, and a file has room for a million.
 const MOST_CODES: usize = 32;
 
 /// What has been read.
