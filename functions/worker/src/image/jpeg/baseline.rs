@@ -1,11 +1,12 @@
 //! The JPEGs that cameras write, decoded in less time than libjpeg takes, to the same pixels.
 //!
-//! That is: 8 bits, Huffman codes, one scan in sequential order, and no colours to be enlarged, because they are as fine as
-//! the brightness, or half as fine and decoded at a smaller scale. Whatever else a file may be, and whatever is irregular
-//! about it, is left to libjpeg from the start: what becomes of damaged files is for one decoder to say.
+//! That is: 8 bits, Huffman codes, one scan in sequential order, and no colours to be enlarged, because they are as
+//! fine as the brightness, or half as fine and decoded at a smaller scale. Whatever else a file may be, and whatever is
+//! irregular about it, is left to libjpeg from the start: what becomes of damaged files is for one decoder to say.
 //!
-//! Most of the time goes to the codes (`bits`, `huffman`), whose chain is half as long here as in libjpeg. A few MCUs are
-//! decoded at a time, so that their blocks can be transformed side by side (`idct`) while they are in the first cache.
+//! Most of the time goes to the codes (`bits`, `huffman`), whose chain is half as long here as in libjpeg. A few MCUs
+//! are decoded at a time, so that their blocks can be transformed side by side (`idct`) while they are in the first
+//! cache.
 
 #![expect(clippy::inline_always, reason = "what is not inlined into the call for wide registers does not use them")]
 
@@ -51,8 +52,8 @@ struct Plane<'a> {
     order: Order,
     /// Mean of the last block.
     mean: i32,
-    /// The blocks of as many MCUs as there are lanes, as many batches as an MCU has blocks: from row to row of them, and
-    /// within a row in the order in which they stand side by side.
+    /// The blocks of as many MCUs as there are lanes, as many batches as an MCU has blocks: from row to row of them,
+    /// and within a row in the order in which they stand side by side.
     batches: Vec<Batch>,
     /// The samples of a row of MCUs.
     samples: Vec<u8>,
@@ -61,7 +62,8 @@ struct Plane<'a> {
 impl<'a> Picture<'a> {
     fn new(head: &'a Head<'a>, scaled: usize, colors: ColorSpace) -> Option<Self> {
         let sampling: Vec<_> = head.components.iter().map(|component| component.sampling).collect();
-        // Components are decoded to the same size, whatever they have been reduced to: at 4:2:0, colours at twice the scale.
+        // Components are decoded to the same size, whatever they have been reduced to: at 4:2:0, colours at twice the
+        // scale.
         let blocks = match (colors, &sampling[..]) {
             (ColorSpace::JCS_GRAYSCALE, [(1, 1)]) | (ColorSpace::JCS_YCbCr, [(1, 1), (1, 1), (1, 1)]) => 1,
             (ColorSpace::JCS_YCbCr, [(2, 2), (1, 1), (1, 1)]) if scaled < 8 => 2,

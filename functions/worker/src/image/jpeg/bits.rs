@@ -1,7 +1,7 @@
 //! The compressed bits of a scan, and the coefficients in them.
 //!
-//! Nothing is checked while a block is decoded that can be checked afterwards: behind the end there are zeros to read, and
-//! a coefficient too many has a place where it is found.
+//! Nothing is checked while a block is decoded that can be checked afterwards: behind the end there are zeros to read,
+//! and a coefficient too many has a place where it is found.
 
 #![expect(clippy::inline_always, reason = "what is not inlined into the call for wide registers does not use them")]
 

@@ -44,7 +44,8 @@ struct Tables {
 }
 
 impl<'a> Head<'a> {
-    /// Reads up to the scan. None if it is no scan of all components, or there is anything that not every baseline file has.
+    /// Reads up to the scan. None if it is no scan of all components, or there is anything that not every baseline file
+    /// has.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (mut tables, mut frame, mut interval) = (Tables::default(), None, 0);
         for Marker { code, payload, rest } in markers(bytes) {

@@ -1,8 +1,8 @@
 //! Huffman codes, looked up: two coefficients at once where both are short, which most are.
 //!
 //! What is decoded next depends on where the last code ended, so nothing here can be done side by side, and the time is
-//! that of the chain from one look into a table to the next. Hence as few looks as possible, and no branch in between that
-//! depends on the data.
+//! that of the chain from one look into a table to the next. Hence as few looks as possible, and no branch in between
+//! that depends on the data.
 
 #![expect(clippy::inline_always, reason = "what is not inlined into the call for wide registers does not use them")]
 
@@ -19,8 +19,8 @@ const END: u32 = 63;
 const MAX_DC: u32 = 11;
 const MAX_AC: u32 = 10;
 
-/// What a code stands for, as bytes from the lowest: bits of code and value together, bits of the code alone, 63 less the
-/// value's bits, steps.
+/// What a code stands for, as bytes from the lowest: bits of code and value together, bits of the code alone, 63 less
+/// the value's bits, steps.
 ///
 /// The lengths stand where shifts take them from, since they count in the lowest six bits only.
 #[derive(Clone, Copy)]

@@ -1,8 +1,9 @@
 //! Coefficients to samples: libjpeg's inverse transforms, accurate to the last bit, of eight blocks side by side.
 //!
-//! Those of whole and of halved size are from Loeffler, Ligtenberg and Moschytz (1989), in fixed point: columns first, with
-//! two bits more than the result, then rows. libjpeg has them in C and for several processors' registers of 16 bits, and
-//! all agree as long as no intermediate value is beyond what a picture leads to. Where one is, nothing is returned.
+//! Those of whole and of halved size are from Loeffler, Ligtenberg and Moschytz (1989), in fixed point: columns first,
+//! with two bits more than the result, then rows. libjpeg has them in C and for several processors' registers of 16
+//! bits, and all agree as long as no intermediate value is beyond what a picture leads to. Where one is, nothing is
+//! returned.
 
 #![expect(clippy::inline_always, reason = "what is not inlined into the call for wide registers does not use them")]
 
@@ -14,7 +15,8 @@ pub(super) const LANES: usize = 8;
 /// Number of the last coefficient.
 pub(super) const LAST: u32 = 63;
 
-/// The rows of a [`Batch`] that are no coefficients: for those that are not needed, and for those that a block does not have.
+/// The rows of a [`Batch`] that are no coefficients: for those that are not needed, and for those that a block does not
+/// have.
 const UNUSED: u8 = 64;
 const BEYOND: u8 = 65;
 
@@ -154,7 +156,8 @@ fn outside(value: Value, limit: i32) -> i32 {
     value.0.wrapping_add(limit) & !(2 * limit - 1)
 }
 
-/// One row or column: `S` values, and zeros. The result is divided by 2 to the `shift`, and by how much fewer there are.
+/// One row or column: `S` values, and zeros. The result is divided by 2 to the `shift`, and by how much fewer there
+/// are.
 #[inline(always)]
 fn line<const S: usize>(values: [Value; 8], shift: usize) -> [Value; 8] {
     match S {

@@ -1,9 +1,10 @@
 //! JPEG: a look at the markers first, the pixels afterwards, by `baseline` or by libjpeg-turbo (as Mozilla ships it).
 //!
-//! libjpeg-turbo is what the classifier's reference decodes with, so its pixels are the reference's, at full scale bit for bit
-//! (another decoder's move logits by up to 0.03). It decodes any JPEG, and fast with SIMD; `baseline` decodes the usual ones
-//! to the same pixels, faster still. libjpeg fills whatever a cut file lacks with grey and says nothing, so a file has to
-//! reach its end marker before it is decoded at all. Absent here: arithmetic coding, which no camera writes.
+//! libjpeg-turbo is what the classifier's reference decodes with, so its pixels are the reference's, at full scale bit
+//! for bit (another decoder's move logits by up to 0.03). It decodes any JPEG, and fast with SIMD; `baseline` decodes
+//! the usual ones to the same pixels, faster still. libjpeg fills whatever a cut file lacks with grey and says nothing,
+//! so a file has to reach its end marker before it is decoded at all. Absent here: arithmetic coding, which no camera
+//! writes.
 
 mod baseline;
 mod bits;

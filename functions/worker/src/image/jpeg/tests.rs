@@ -1,4 +1,5 @@
-//! What `baseline` decodes is what libjpeg makes of the same bytes, to the last bit; what it declines is libjpeg's anyway.
+//! What `baseline` decodes is what libjpeg makes of the same bytes, to the last bit; what it declines is libjpeg's
+//! anyway.
 
 mod scan;
 
