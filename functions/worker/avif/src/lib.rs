@@ -16,7 +16,10 @@ use rav1e::prelude::{
 
 /// Pixels of a tile, roughly. What rav1e knows of a tile it keeps in memory until the tile is done, as much as a
 /// hundred bytes a pixel; tiles of a quarter of this make files 4 % larger, of this 1 %.
-const TILE: usize = 512 * 512;
+const TILE_PIXELS: usize = 512 * 512;
+
+/// Side of what rav1e works on at once, in pixels: less takes as much memory.
+const BLOCK: usize = 64;
 
 /// Quantizers by quality, on the way between which the others lie.
 const QUANTIZERS: [(u32, u32); 10] =
@@ -93,7 +96,7 @@ fn encode(
         quantizer,
         min_quantizer: quantizer as u8,
         tune: Tune::Psnr,
-        tiles: (picture.width * picture.height).div_ceil(TILE),
+        tiles: (picture.width.max(BLOCK) * picture.height.max(BLOCK)).div_ceil(TILE_PIXELS),
         speed_settings: speed(),
         ..EncoderConfig::default()
     });
@@ -135,11 +138,13 @@ fn draw(picture: &Picture<'_>, full_color: bool, frame: &mut Frame<u8>) {
     let colors = rows(blue).zip(rows(red));
     // As many sums of colours as there are pixels or, of half the width, pairs.
     let mut sums = Vec::with_capacity(picture.width.div_ceil(step));
+    let mut shown = Shown::new(picture);
     for (band, (blue, red)) in picture.pixels.chunks(picture.width * channels * step).zip(colors) {
         sums.clear();
         sums.resize(picture.width.div_ceil(step), [0; 4]);
         for (row, luma) in band.chunks_exact(picture.width * channels).zip(&mut lumas) {
-            for (x, (color, luma)) in shown(row, channels).zip(luma).enumerate() {
+            shown.advance(row);
+            for (x, (color, luma)) in shown.row.iter().zip(luma).enumerate() {
                 let [r, g, b] = color.map(i32::from);
                 *luma = ((19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16) as u8;
                 let sum: &mut [i32; 4] = &mut sums[x / step];
@@ -154,16 +159,42 @@ fn draw(picture: &Picture<'_>, full_color: bool, frame: &mut Frame<u8>) {
     }
 }
 
-/// The colours of a row. What is invisible continues its neighbour's, or it would shine through at the edge.
-fn shown(row: &[u8], channels: usize) -> impl Iterator<Item = [u8; 3]> {
-    let is_visible = move |pixel: &&[u8]| channels == 3 || pixel[3] != 0;
-    let mut color = row.chunks_exact(channels).find(is_visible).map_or([0; 3], |pixel| [pixel[0], pixel[1], pixel[2]]);
-    row.chunks_exact(channels).map(move |pixel| {
-        if is_visible(&pixel) {
-            color = [pixel[0], pixel[1], pixel[2]];
+/// What is drawn of a picture, row by row. What is invisible continues its neighbour's colours, or it would shine through
+/// at the edge: in a row that shows anything those to the left, else those above.
+struct Shown<'a> {
+    picture: &'a Picture<'a>,
+    row: Vec<[u8; 3]>,
+}
+
+impl<'a> Shown<'a> {
+    /// Above the first row that shows anything, that one continues upwards.
+    fn new(picture: &'a Picture<'a>) -> Self {
+        let mut shown = Self { picture, row: vec![[0; 3]; picture.width] };
+        let mut rows = picture.pixels.chunks_exact(picture.width * shown.channels());
+        rows.find(|row| shown.advance(row));
+        shown
+    }
+
+    fn channels(&self) -> usize {
+        if self.picture.alpha { 4 } else { 3 }
+    }
+
+    /// Goes on to a row of the picture; says whether it shows anything.
+    fn advance(&mut self, row: &[u8]) -> bool {
+        let alpha = self.picture.alpha;
+        let is_visible = |pixel: &&[u8]| !alpha || pixel[3] != 0;
+        let color = |pixel: &[u8]| [pixel[0], pixel[1], pixel[2]];
+        let channels = self.channels();
+        let Some(first) = row.chunks_exact(channels).find(is_visible) else { return false };
+        let mut last = color(first);
+        for (shown, pixel) in self.row.iter_mut().zip(row.chunks_exact(channels)) {
+            if is_visible(&pixel) {
+                last = color(pixel);
+            }
+            *shown = last;
         }
-        color
-    })
+        true
+    }
 }
 
 fn draw_alpha(picture: &Picture<'_>, frame: &mut Frame<u8>) {
@@ -178,4 +209,27 @@ fn draw_alpha(picture: &Picture<'_>, frame: &mut Frame<u8>) {
 fn rows(plane: &mut Plane<u8>) -> impl Iterator<Item = &mut [u8]> {
     let stride = plane.cfg.stride;
     plane.data_origin_mut().chunks_mut(stride)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_invisible_continues_its_neighbours() {
+        let check = |alpha: [[u8; 3]; 4], expected: [[u8; 3]; 4]| {
+            // Each pixel has a colour of its own.
+            let pixels: Vec<u8> = alpha.iter().flatten().zip(1..).flat_map(|(&alpha, n)| [n, n, n, alpha]).collect();
+            let picture = Picture { width: 3, height: 4, alpha: true, pixels: &pixels };
+            let mut shown = Shown::new(&picture);
+            for (row, expected) in pixels.chunks_exact(12).zip(expected) {
+                shown.advance(row);
+                assert_eq!(shown.row, expected.map(|n| [n; 3]), "{alpha:?}");
+            }
+        };
+        check([[255; 3]; 4], [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]);
+        check([[0; 3], [0, 9, 0], [0; 3], [9, 0, 9]], [[5; 3], [5; 3], [5; 3], [10, 10, 12]]);
+        check([[9, 0, 0], [0; 3], [0, 0, 9], [0; 3]], [[1; 3], [1; 3], [9; 3], [9; 3]]);
+        check([[0; 3]; 4], [[0; 3]; 4]);
+    }
 }

@@ -28,15 +28,18 @@ const BLOCK: u32 = 64;
 /// worst, takes four fifths.
 const TIME: Duration = Duration::from_micros(2);
 
-/// Memory for a tile, of which one at a time is worked on, in bytes.
-const TILE: u64 = 32 << 20;
+/// Memory for a tile, of which one at a time is worked on, in bytes: of noise, with all its colours, 170 a pixel.
+const TILE_MEMORY: u64 = 44 << 20;
+
+/// The same with halved colours.
+const HALVED_TILE_MEMORY: u64 = 32 << 20;
 
 /// Processor time that these derivatives are allowed for being written as AVIF. Refuses what would take too much.
 pub(super) fn time(header: &Header, specs: &[DerivativeSpec]) -> Result<Duration, ImageError> {
     let mut all = 0;
     for spec in specs.iter().filter(|spec| spec.format == Some(OutputFormat::Avif)) {
-        let [_, (width, height)] = header.sizes(spec)?;
-        all += work((width.max(BLOCK), height.max(BLOCK)), spec);
+        let [_, size] = header.sizes(spec)?;
+        all += work(in_blocks(size), spec);
     }
     if all > MAX_WORK {
         return Err(ImageError::TooMuchAvif { work: all });
@@ -50,11 +53,18 @@ fn work(size: (u32, u32), spec: &DerivativeSpec) -> u64 {
     if is_full_color(spec.quality.unwrap_or(DEFAULT_QUALITY)) { pixels * 2 } else { pixels }
 }
 
-/// Bytes that writing so many pixels takes, and the most that can come of it.
-pub(super) fn memory(pixels: u64, channels: u64, spec: &DerivativeSpec) -> (u64, u64) {
+/// Bytes that writing a picture of this size takes, and the most that can come of it.
+pub(super) fn memory(size: (u32, u32), channels: u64, spec: &DerivativeSpec) -> (u64, u64) {
     let full_color = is_full_color(spec.quality.unwrap_or(DEFAULT_QUALITY));
+    let pixels = area(in_blocks(size));
     let output = pixels * if full_color { 4 } else { 2 } + pixels * 3 / 2 * (channels - 3);
-    (pixels * if full_color { 32 } else { 24 } + output * 2 + TILE, output)
+    let (each, tile) = if full_color { (32, TILE_MEMORY) } else { (24, HALVED_TILE_MEMORY) };
+    (pixels * each + output * 2 + tile, output)
+}
+
+/// The size as the encoder has it in memory and works on it.
+fn in_blocks((width, height): (u32, u32)) -> (u32, u32) {
+    (width.max(BLOCK), height.max(BLOCK))
 }
 
 fn is_full_color(quality: Quality) -> bool {

@@ -38,6 +38,9 @@ const MOST_TIME: Duration = Duration::from_secs(20);
 /// Bytes a pixel that libwebp takes to find out how a picture is written best without a loss.
 pub(super) const LOSSLESS_WEBP: u64 = 25;
 
+/// From this quality on, a lossy WebP of noise becomes much longer.
+const FINE_WEBP_QUALITY: u32 = 90;
+
 /// What one photo takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
@@ -132,14 +135,11 @@ impl Header {
                 let full_color = spec.quality.unwrap_or(DEFAULT_QUALITY).get() >= FULL_COLOR_QUALITY;
                 // Several scans need all coefficients at once, two bytes each, and mozjpeg keeps them twice.
                 let coefficients = if spec.progressive { pixels * if full_color { 12 } else { 6 } } else { 0 };
-                (coefficients + wide * 200, pixels * if full_color { 4 } else { 2 })
+                (coefficients + wide * 200, if full_color { pixels * 24 / 5 } else { pixels * 2 })
             }
             Format::Png => (wide * 16, pixels * channels * 8 / 5),
             Format::Webp if spec.lossless => (pixels * LOSSLESS_WEBP, pixels * channels * 6 / 5),
-            // What is encoded is copied with four bytes a pixel, then as luma and quartered chroma. Alpha is compressed as
-            // a picture of its own: smooth as photos have it, with this much; noise takes half as much again.
-            Format::Webp if channels == 4 => (pixels * 27, pixels * 3),
-            Format::Webp => (pixels * 6, pixels * 2),
+            Format::Webp => lossy_webp(pixels, channels, spec),
             // The palette's indexes take the raster's place, so what they are packed into costs little more.
             Format::Gif => {
                 let packed = pixels + (pixels * 3).min(MAX_OUTPUT * 2);
@@ -149,7 +149,7 @@ impl Header {
             Format::Bmp => (wide * 4, wide.next_multiple_of(4) * u64::from(height) * channels),
             // The encoder's own buffer has 16 MiB.
             Format::Tiff => (24 << 20, pixels * channels * 8 / 5),
-            Format::Avif => avif::memory(pixels, channels, spec),
+            Format::Avif => avif::memory((width, height), channels, spec),
         };
         let (encoding, output) = match (spec.format, asked) {
             // Which of the two is known when it is decoded.
@@ -169,6 +169,21 @@ impl Header {
         let work = encoding.max(mark.max(filtering).saturating_sub(output));
         Ok((extra + work + if last { 0 } else { output }, output))
     }
+}
+
+/// Bytes that writing so many pixels as a lossy WebP takes, and the most that can come of it.
+pub(super) fn lossy_webp(pixels: u64, channels: u64, spec: &DerivativeSpec) -> (u64, u64) {
+    // Noise has 1.6 bytes a pixel or 2.7, by its quality; of nothing but black and white, a third more comes out.
+    let (noise, most) =
+        if spec.quality.unwrap_or(DEFAULT_QUALITY).get() < FINE_WEBP_QUALITY { (16, 22) } else { (27, 33) };
+    // What is encoded is copied with four bytes a pixel, then as luma and quartered chroma. Its bits are in a buffer that
+    // doubles when it is full, and for a moment is there three times over.
+    let copies = pixels * 11 / 2 + pixels * noise * 2 / 10;
+    if channels < 4 {
+        return (copies, pixels * most / 10);
+    }
+    // Alpha is compressed as a picture of its own: smooth as photos have it, with this much; noise takes half as much again.
+    (copies.max(pixels * 27), pixels * (most + 11) / 10)
 }
 
 /// Number of pixels.

@@ -77,8 +77,9 @@ pub(super) fn encode(
     spec: &DerivativeSpec,
     room: usize,
 ) -> Result<Vec<u8>, ImageError> {
+    let (width, height) = (raster.width(), raster.height());
     if !fits(&raster, format) {
-        return Err(ImageError::TooLongForFormat { format, width: raster.width(), height: raster.height() });
+        return Err(ImageError::TooLongForFormat { format, width, height });
     }
     let quality = spec.quality.unwrap_or(DEFAULT_QUALITY);
     let mut output = Output::new(room);
@@ -97,13 +98,12 @@ pub(super) fn encode(
     match written {
         _ if output.is_exceeded() => Err(ImageError::OutputTooLarge),
         Ok(()) => Ok(output.into_bytes()),
-        Err(error) if is_out_of_memory(error.as_ref()) => Err(ImageError::TooMuchMemory),
-        Err(error) => Err(ImageError::encode(format, error)),
+        Err(error) => Err(match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(ErrorKind::OutOfMemory) => ImageError::TooMuchMemory,
+            Some(ErrorKind::FileTooLarge) => ImageError::TooLongForFormat { format, width, height },
+            _ => ImageError::encode(format, error),
+        }),
     }
-}
-
-fn is_out_of_memory(problem: &(dyn Error + Send + Sync + 'static)) -> bool {
-    problem.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::OutOfMemory)
 }
 
 /// What an encoder says that failed.
@@ -199,7 +199,14 @@ fn webp(raster: &Raster, config: &WebPConfig, out: &mut Output) -> Result<(), Pr
         webp::Encoder::from_rgb(raster.bytes(), width, height)
     };
     let file = encoder.encode_advanced(config).map_err(|error| match error {
-        WebPEncodingError::VP8_ENC_ERROR_OUT_OF_MEMORY => ErrorKind::OutOfMemory.into(),
+        // Short of memory, libwebp's parts say different things: that of the pixels that there are none, that of the bits so, and
+        // the writer, which has nowhere to write but memory, that it cannot write.
+        WebPEncodingError::VP8_ENC_ERROR_OUT_OF_MEMORY
+        | WebPEncodingError::VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY
+        | WebPEncodingError::VP8_ENC_ERROR_NULL_PARAMETER
+        | WebPEncodingError::VP8_ENC_ERROR_BAD_WRITE => ErrorKind::OutOfMemory.into(),
+        // What is known of the blocks has 512 KiB at most, which is less than noise of 20 megapixels needs.
+        WebPEncodingError::VP8_ENC_ERROR_PARTITION0_OVERFLOW => ErrorKind::FileTooLarge.into(),
         error => std::io::Error::other(format!("{error:?}")),
     })?;
     Ok(out.write_all(&file)?)

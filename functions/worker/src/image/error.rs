@@ -62,6 +62,12 @@ pub(crate) enum ImageError {
     /// Derivatives that would be longer than all of a photo's may be.
     #[error("derivatives of more than {} bytes", super::cost::MAX_OUTPUT)]
     OutputTooLarge,
+    /// Derivatives that would be longer than what was foretold of them.
+    #[error("derivatives of more than the {foretold} bytes that were foretold")]
+    OutputUnforeseen {
+        /// What they may have together, in bytes.
+        foretold: usize,
+    },
     /// More AVIF than there is time for.
     #[error("AVIF derivatives that take as long as {work} pixels")]
     TooMuchAvif {
@@ -145,6 +151,7 @@ impl ImageError {
             | Self::TooManyFrames { .. }
             | Self::TooMuchMemory
             | Self::OutputTooLarge
+            | Self::OutputUnforeseen { .. }
             | Self::TooMuchAvif { .. } => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
             Self::TooLongForFormat { .. } | Self::CropOutside { .. } | Self::UnknownImage { .. } => Code::InvalidRecipe,
@@ -174,6 +181,9 @@ impl ImageError {
             Self::TooMuchMemory => "The image takes more memory to process than one photo may have.".into(),
             Self::OutputTooLarge => {
                 format!("The derivatives would have more than {} MiB.", super::cost::MAX_OUTPUT >> 20)
+            }
+            Self::OutputUnforeseen { foretold } => {
+                format!("The derivatives would have more than {foretold} bytes, the most that was foretold of them.")
             }
             Self::TooMuchAvif { .. } => format!(
                 "The AVIF derivatives would have more than {} pixels together, of which those from quality {} on count \

@@ -51,6 +51,10 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     if !matches!(samples, 3 | 4) || tags.first(Tag::PhotometricInterpretation) == Some(5) {
         decoding = decoding.saturating_add(pixels.saturating_mul(channels));
     }
+    if samples > 1 && tags.first(Tag::PlanarConfiguration) == Some(2) {
+        // Planes are put together beside themselves.
+        decoding = decoding.saturating_add(pixels.saturating_mul(samples));
+    }
     if palette {
         // The file is copied to be declared a grey one.
         decoding = decoding.saturating_add(bytes.len() as u64);

@@ -132,15 +132,20 @@ pub(crate) fn render<E: From<ImageError>>(
 ) -> Result<(), E> {
     let Photo { raster, size, format } = photo;
     let (last, others) = recipe.derivatives().split_last().expect("a recipe has a derivative");
+    let foretold = room;
+    let too_long = |error| match error {
+        ImageError::OutputTooLarge if (foretold as u64) < cost::MAX_OUTPUT => ImageError::OutputUnforeseen { foretold },
+        error => error,
+    };
     let moving = |spec, room| animation.and_then(|animation| animation.derive(spec, room));
     for spec in others {
         let still = || derive(Cow::Borrowed(&raster), size, format, spec, watermarker, room);
-        let rendered = moving(spec, room).unwrap_or_else(still)?;
+        let rendered = moving(spec, room).unwrap_or_else(still).map_err(too_long)?;
         room -= rendered.bytes.len();
         made(rendered)?;
     }
     let still = || derive(Cow::Owned(raster), size, format, last, watermarker, room);
-    made(moving(last, room).unwrap_or_else(still)?)
+    made(moving(last, room).unwrap_or_else(still).map_err(too_long)?)
 }
 
 /// One derivative of at most `room` bytes.

@@ -97,7 +97,11 @@ fn unpack(packed: &[u8], depth: u8, width: u32) -> Vec<u8> {
         let bytes: &[u8] = row;
         bytes.iter().flat_map(|&byte| (0..per_byte).map(move |place| pixel(byte, place))).take(width as usize)
     };
-    packed.chunks_exact(row_bytes).flat_map(row).collect()
+    let rows = packed.chunks_exact(row_bytes);
+    // Of what is spread, nobody knows the length, and a vector that grows may end at twice of it.
+    let mut spread = Vec::with_capacity(rows.len() * width as usize);
+    rows.for_each(|bytes| spread.extend(row(bytes)));
+    spread
 }
 
 /// One pixel after the other, where the file keeps one colour plane after the other.
@@ -106,7 +110,9 @@ fn interleaved(samples: Vec<u8>, layout: &BufferLayoutPreference) -> Vec<u8> {
         return samples;
     }
     let plane = samples.len() / layout.planes;
-    (0..plane).flat_map(|pixel| samples.iter().skip(pixel).step_by(plane).copied()).collect()
+    let mut pixels = Vec::with_capacity(samples.len());
+    (0..plane).for_each(|pixel| pixels.extend(samples.iter().skip(pixel).step_by(plane)));
+    pixels
 }
 
 fn divide_by_alpha(pixel: &mut [u8; 4]) {

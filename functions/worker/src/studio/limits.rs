@@ -19,6 +19,10 @@ pub(super) const OUT_OF_TIME: i32 = 86;
 /// How often the clock is read while a photo is worked on.
 const PULSE: Duration = Duration::from_millis(25);
 
+/// Memory that a studio may keep between two photos, in bytes: what the C library's allocator does not give back, since
+/// something small stands behind it. Some of it serves the next photo, but nobody knows how much.
+const KEPT: u64 = 8 << 20;
+
 /// What the kernel's limit leaves to the watchdog, in seconds.
 const GRACE: u64 = 2;
 
@@ -26,6 +30,8 @@ const GRACE: u64 = 2;
 pub(super) struct Watchdog {
     /// The process's clock at which it ends; none between photos.
     deadline: Arc<(Mutex<Option<Duration>>, Condvar)>,
+    /// Memory that the process had before its first photo, in bytes, where that can be known.
+    at_first: Option<u64>,
 }
 
 impl Watchdog {
@@ -34,16 +40,24 @@ impl Watchdog {
         let watched = Arc::clone(&deadline);
         let parent = getppid();
         thread::Builder::new().name("watchdog".into()).stack_size(128 << 10).spawn(move || watch(&watched, parent))?;
-        Ok(Self { deadline })
+        Ok(Self { deadline, at_first: data_size() })
     }
 
     /// Sets the limits for one photo; they last until the guard is dropped.
+    ///
+    /// That of memory is the same whatever photos came before, and so is what becomes of the photo.
     pub(super) fn limit(&self, budget: Budget) -> Limited<'_> {
-        limit_memory(data_size().map(|now| now + budget.memory));
+        limit_memory(self.at_first.map(|at_first| at_first + KEPT + budget.memory));
         let deadline = processor_time() + budget.time;
         limit_processor(Some(deadline.as_secs() + 1 + GRACE));
         self.set(Some(deadline));
         Limited(self)
+    }
+
+    /// Whether so little was kept of the photos so far that the next one can have all that it may.
+    pub(super) fn is_ready(&self) -> bool {
+        let kept = data_size().zip(self.at_first).map_or(0, |(now, at_first)| now.saturating_sub(at_first));
+        kept <= KEPT
     }
 
     fn set(&self, deadline: Option<Duration>) {

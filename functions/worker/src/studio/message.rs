@@ -76,3 +76,10 @@ pub(super) enum Answer {
         detail: String,
     },
 }
+
+/// A studio's last word about a photo, when it has let go of all that was the photo's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rest {
+    /// Whether the next photo finds it as a new one would be. Otherwise it is of no more use.
+    pub ready: bool,
+}

@@ -31,7 +31,7 @@ use shared::job::Placeholder;
 use shared::recipe::Recipe;
 
 use frame::FrameError;
-use message::{Answer, Budget, Order};
+use message::{Answer, Budget, Order, Rest};
 use process::{Death, Process};
 
 pub use process::{Holder, Leash};
@@ -170,11 +170,12 @@ impl Studios {
             recipe,
         };
         leash.tie(child);
-        let outcome = converse(&mut orders, &mut answers, &order, file, images.into_values(), taken);
+        let outcome = converse(&mut orders, &mut answers, &order, file, images.into_values(), taken)
+            .and_then(|outcome| Ok((outcome, frame::hear::<Rest>(&mut answers)?.ready)));
         // Nobody else unties.
         let Some(child) = leash.untie() else { return Err(Failure::permanent(StudioError::Killed)) };
         let outcome = match outcome {
-            Ok(outcome) if !leash.is_let_go() => {
+            Ok((outcome, true)) if !leash.is_let_go() => {
                 self.idle().push(Process { child, orders, answers });
                 return outcome;
             }
@@ -187,7 +188,7 @@ impl Studios {
             Err(error) => tracing::warn!(%error, "no successor could be started for a studio"),
         }
         match outcome {
-            Ok(outcome) => outcome,
+            Ok((outcome, _)) => outcome,
             Err(FrameError::Gone(_)) => Err(verdict(death)),
             Err(error) => Err(Failure::permanent(StudioError::Unexpected(error))),
         }

@@ -11,7 +11,7 @@ use shared::recipe::ImageName;
 
 use super::frame::{self, FrameError};
 use super::limits::{self, Watchdog};
-use super::message::{Answer, Order};
+use super::message::{Answer, Order, Rest};
 use crate::image::{self, Animation, Header, ImageError, Photo, Rendered, Watermarker, Watermarks};
 
 /// Why an order was not carried out.
@@ -36,7 +36,7 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
             Err(FrameError::Gone(_)) => return Ok(()),
             order => order?,
         };
-        let _limited = watchdog.limit(order.budget);
+        let limited = watchdog.limit(order.budget);
         let file = frame::receive(&mut orders, order.bytes)?;
         let mut images = BTreeMap::new();
         for (name, length) in &order.images {
@@ -51,6 +51,8 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
                 frame::tell(&mut answers, &Answer::Failed { detail })?;
             }
         }
+        drop(limited);
+        frame::tell(&mut answers, &Rest { ready: watchdog.is_ready() })?;
     }
 }
 

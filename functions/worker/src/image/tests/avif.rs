@@ -108,7 +108,7 @@ fn it_has_no_more_room_than_any_derivative() {
     let outcome = super::super::render(decode(SAMPLE).unwrap(), None, &recipe, &rendering::watermarker(), 1000, |_| {
         Ok::<_, ImageError>(())
     });
-    assert!(matches!(outcome, Err(ImageError::OutputTooLarge)), "{outcome:?}");
+    assert!(matches!(outcome, Err(ImageError::OutputUnforeseen { .. })), "{outcome:?}");
 }
 
 #[test]
