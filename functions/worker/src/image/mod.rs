@@ -41,7 +41,7 @@ mod raster;
 mod resize;
 mod scale;
 mod sniff;
-mod spare;
+pub(crate) mod spare;
 mod tiff;
 mod view;
 mod watermark;

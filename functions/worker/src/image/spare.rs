@@ -48,7 +48,7 @@ pub(super) fn keep(mut done: Vec<u8>) {
 }
 
 /// Bytes that are held.
-fn held() -> usize {
+pub(crate) fn held() -> usize {
     SPARE.try_with(|spare| spare.borrow().iter().map(Vec::capacity).sum()).unwrap_or(0)
 }
 

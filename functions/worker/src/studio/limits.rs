@@ -12,6 +12,7 @@ use rustix::process::{Pid, Resource, Rlimit, getppid, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::message::Budget;
+use crate::image::spare;
 
 /// Exit status of a studio whose photo took too much processor time.
 pub(super) const OUT_OF_TIME: i32 = 86;
@@ -45,9 +46,10 @@ impl Watchdog {
 
     /// Sets the limits for one photo; they last until the guard is dropped.
     ///
-    /// That of memory is the same whatever photos came before, and so is what becomes of the photo.
+    /// That of memory is the same whatever photos came before, besides what is held of pictures on purpose, and so is what
+    /// becomes of the photo.
     pub(super) fn limit(&self, budget: Budget) -> Limited<'_> {
-        limit_memory(self.at_first.map(|at_first| at_first + KEPT + budget.memory));
+        limit_memory(self.at_first.map(|at_first| at_first + KEPT + spare::held() as u64 + budget.memory));
         let deadline = processor_time() + budget.time;
         limit_processor(Some(deadline.as_secs() + 1 + GRACE));
         self.set(Some(deadline));
@@ -57,7 +59,7 @@ impl Watchdog {
     /// Whether so little was kept of the photos so far that the next one can have all that it may.
     pub(super) fn is_ready(&self) -> bool {
         let kept = data_size().zip(self.at_first).map_or(0, |(now, at_first)| now.saturating_sub(at_first));
-        kept <= KEPT
+        kept <= KEPT + spare::held() as u64
     }
 
     fn set(&self, deadline: Option<Duration>) {
