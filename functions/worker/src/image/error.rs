@@ -158,10 +158,13 @@ impl ImageError {
             | Self::TooMuchAnimation { .. }
             | Self::TooMuchMemory
             | Self::OutputTooLarge
-            | Self::OutputUnforeseen { .. }
-            | Self::TooMuchAvif { .. } => Code::ImageTooLarge,
+            | Self::OutputUnforeseen { .. } => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
-            Self::TooLongForFormat { .. } | Self::CropOutside { .. } | Self::UnknownImage { .. } => Code::InvalidRecipe,
+            // Another recipe would do.
+            Self::TooMuchAvif { .. }
+            | Self::TooLongForFormat { .. }
+            | Self::CropOutside { .. }
+            | Self::UnknownImage { .. } => Code::InvalidRecipe,
             Self::Encode { .. } | Self::DamagedImage { .. } => Code::Internal,
         }
     }
