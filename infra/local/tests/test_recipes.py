@@ -111,7 +111,7 @@ def test_eight_avif_of_a_large_photo_are_refused_and_of_noise_done_in_time(with_
     large = encoded(Image.new("RGB", (4000, 3000), "#806040"), "JPEG")
     recipe = [{"name": f"d{number}", "format": "avif"} for number in range(8)]
     job = with_logo.finished(with_logo.upload(large, derivatives=recipe))
-    assert (job["errorCode"], job["attempts"]) == ("IMAGE_TOO_LARGE", 1)
+    assert (job["errorCode"], job["attempts"]) == ("INVALID_RECIPE", 1)
     assert "AVIF" in job["errorMessage"] and "resize" in job["errorMessage"]
     noise = Image.frombytes("RGB", (800, 640), random.Random(1).randbytes(800 * 640 * 3))
     job = with_logo.completed(with_logo.upload(encoded(noise, "PNG"), derivatives=recipe))

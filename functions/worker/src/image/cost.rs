@@ -28,7 +28,7 @@ const OVERHEAD: u64 = 8 << 20;
 /// take 0.3 s, of four inks 1.5.
 const TIME: Duration = Duration::from_secs(4);
 
-/// Processor time for each further derivative.
+/// Processor time for each further derivative. One that keeps the frames of an animation has its own, from the first on.
 const MORE_TIME: Duration = Duration::from_secs(2);
 
 /// Most processor time of one photo, whatever its recipe: with some waiting for a core, an invocation on the laptop is
@@ -88,8 +88,10 @@ impl Header {
         if total > u64::from(MEMORY_MIB) << 20 {
             return Err(ImageError::TooMuchMemory);
         }
-        let time = TIME + MORE_TIME * (specs.len().max(1) as u32 - 1);
-        Ok(Cost { studio, total, output, time: (time + avif_time).min(MOST_TIME) })
+        let moving = if frames.is_some() { specs.iter().filter(|spec| animation::moves(spec)).count() } else { 0 };
+        let time = TIME + MORE_TIME * (specs.len() - moving).saturating_sub(1) as u32;
+        let animation_time = frames.map_or(Duration::ZERO, |frames| animation::time(frames, specs));
+        Ok(Cost { studio, total, output, time: (time + avif_time + animation_time).min(MOST_TIME) })
     }
 
     /// The size of what a derivative shows, and its own.

@@ -46,15 +46,21 @@ pub(crate) enum ImageError {
         /// Height by the header, in pixels.
         height: u32,
     },
-    /// An animation that would take too long, to read or to write.
-    #[error("an animation of {frames} frames of {width} × {height} pixels")]
+    /// An animation of more frames than are kept.
+    #[error("an animation of {frames} frames")]
     TooManyFrames {
         /// Number of frames.
         frames: u64,
-        /// Width of each, in pixels.
-        width: u32,
-        /// Height of each, in pixels.
-        height: u32,
+    },
+    /// Derivatives of an animation that would take too long.
+    #[error("an animation of {pixels} pixels to be {done}")]
+    TooMuchAnimation {
+        /// What all frames have together, in all derivatives.
+        pixels: u64,
+        /// The limit.
+        limit: u64,
+        /// What is done with them.
+        done: &'static str,
     },
     /// More memory than one photo may have, by the header or by the decoder's own count.
     #[error("more memory than one photo may have")]
@@ -149,12 +155,16 @@ impl ImageError {
             | Self::TooLong { .. }
             | Self::TooManyScans { .. }
             | Self::TooManyFrames { .. }
+            | Self::TooMuchAnimation { .. }
             | Self::TooMuchMemory
             | Self::OutputTooLarge
-            | Self::OutputUnforeseen { .. }
-            | Self::TooMuchAvif { .. } => Code::ImageTooLarge,
+            | Self::OutputUnforeseen { .. } => Code::ImageTooLarge,
             Self::Corrupt { .. } => Code::CorruptImage,
-            Self::TooLongForFormat { .. } | Self::CropOutside { .. } | Self::UnknownImage { .. } => Code::InvalidRecipe,
+            // Another recipe would do.
+            Self::TooMuchAvif { .. }
+            | Self::TooLongForFormat { .. }
+            | Self::CropOutside { .. }
+            | Self::UnknownImage { .. } => Code::InvalidRecipe,
             Self::Encode { .. } | Self::DamagedImage { .. } => Code::Internal,
         }
     }
@@ -175,9 +185,12 @@ impl ImageError {
             Self::TooManyScans { scans, .. } => {
                 format!("The JPEG is stored in {scans} scans, too many for its size.")
             }
-            Self::TooManyFrames { frames, width, height } => {
-                format!("An animation of {frames} frames of {width} × {height} pixels takes too long to process.")
+            Self::TooManyFrames { frames } => {
+                format!("The animation has {frames} frames; at most {} are kept.", super::animation::MAX_FRAMES)
             }
+            Self::TooMuchAnimation { pixels, limit, done } => format!(
+                "The derivatives that keep all frames of the animation have {pixels} pixels to be {done}; at most {limit} are."
+            ),
             Self::TooMuchMemory => "The image takes more memory to process than one photo may have.".into(),
             Self::OutputTooLarge => {
                 format!("The derivatives would have more than {} MiB.", super::cost::MAX_OUTPUT >> 20)

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 use std::ops::Range;
 
-use gif::{ColorOutput, DecodeOptions, Decoder, DisposalMethod, MemoryLimit};
+use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod, MemoryLimit};
 use shared::format::Format;
 
 use super::ImageError;
@@ -14,8 +14,15 @@ use super::raster::Raster;
 /// Pixels that a byte of LZW can stand for: at best 4,096 in a code of 12 bits.
 const PIXELS_PER_BYTE: u64 = 2731;
 
-/// Memory that the decoder takes besides a row, in bytes: its table of strings, buffers, and extensions that it keeps.
+/// Memory that the decoder takes besides a row and what it keeps of applications, in bytes: its table of strings, buffers.
 const OVERHEAD: u64 = 1 << 20;
+
+/// How many times over the decoder has what applications wrote into the file (XMP, a colour profile), as it grows.
+pub(super) const COPIES: u64 = 3;
+
+/// Labels of extensions: what becomes of the next frame, and what is an application's own.
+const CONTROL: u8 = 0xF9;
+const APPLICATION: u8 = 0xFF;
 
 /// Bytes in front of the colours: signature, screen, flags.
 const HEADER: usize = 13;
@@ -31,7 +38,8 @@ const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
 
 /// Reads the header and walks to the first frame.
 pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
-    let Survey { screen, frame, transparent } = walk(bytes).ok_or_else(|| corrupt("the header is cut short"))?;
+    let Survey { screen, frame, transparent, applications } =
+        walk(bytes).ok_or_else(|| corrupt("the header is cut short"))?;
     // The screen, and the first frame where that is larger. Whatever the frame, nothing shows on a screen without sides.
     let shows = screen.0 > 0 && screen.1 > 0;
     let (width, height) = if shows { (screen.0.max(frame.0), screen.1.max(frame.1)) } else { screen };
@@ -39,7 +47,8 @@ pub(super) fn survey(bytes: &[u8]) -> Result<Claim, ImageError> {
     let pixels = u64::from(width) * u64::from(height);
     let channels = if full { 3 } else { 4 };
     let least = u64::from(frame.0) * u64::from(frame.1) / PIXELS_PER_BYTE;
-    Ok(Claim { width, height, channels, decoding: pixels * channels + OVERHEAD, least })
+    let decoding = pixels * channels + OVERHEAD + applications * COPIES;
+    Ok(Claim { width, height, channels, decoding, least })
 }
 
 /// Counts the frames of a whole file, and finds out how often they are repeated; of each only its size is looked at.
@@ -51,20 +60,33 @@ pub(super) fn frames(bytes: &[u8]) -> Result<Frames, ImageError> {
     let mut frames = Frames { screen: pair(bytes, 6).ok_or_else(cut)?, ..Frames::default() };
     let flags = bytes.get(FLAGS).copied().unwrap_or_default();
     let mut rest = bytes.get(HEADER + colors_after(flags)..).unwrap_or_default();
+    // Whether something vanishes after this frame, and whether it does before it: the first one stands on nothing.
+    let (mut vanishes, mut uncovered) = (false, true);
     while let [introducer @ (0x21 | 0x2C), block @ ..] = rest {
         rest = if *introducer == 0x2C {
             let (width, height) = pair(block, 4).ok_or_else(cut)?;
             frames.count += 1;
             frames.pixels += u64::from(width) * u64::from(height);
+            let part = (width.min(frames.screen.0), height.min(frames.screen.1));
+            frames.changes.add((!vanishes && !uncovered).then_some(part));
+            uncovered = std::mem::take(&mut vanishes);
             // Behind the colours, a byte says how long codes are at first.
             let data = block.get(10 + colors_after(*block.get(8).ok_or_else(cut)?)..).ok_or_else(cut)?;
             let Some(next) = behind(data) else { break };
             next
         } else {
+            if let [CONTROL, _, flags, ..] = block {
+                // It becomes invisible, or what it was before.
+                vanishes = matches!(flags >> 2 & 7, 2 | 3);
+            }
             if let Some([low, high, ..]) = LOOPS.iter().find_map(|name| block.strip_prefix(&name[..])) {
                 frames.repeats = Some(u16::from_le_bytes([*low, *high]));
             }
-            block.get(1..).and_then(behind).ok_or_else(cut)?
+            let next = block.get(1..).and_then(behind).ok_or_else(cut)?;
+            if block[0] == APPLICATION {
+                frames.applications += (block.len() - next.len()) as u64;
+            }
+            next
         };
     }
     Ok(frames)
@@ -99,11 +121,43 @@ pub(super) struct Frames {
     pub(super) pixels: u64,
     /// How often they are shown once more: 0 without end, none not at all.
     pub(super) repeats: Option<u16>,
+    pub(super) changes: Changes,
+    /// What applications wrote between them, in bytes.
+    pub(super) applications: u64,
+}
+
+/// How much of their screen frames change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Frames that may change any of it: the first, and those before and after which something vanishes.
+    pub(super) wholes: u64,
+    /// All others.
+    pub(super) parts: u64,
+    /// The pixels of these, and their widths and heights, added up.
+    pub(super) pixels: u64,
+    pub(super) sides: u64,
+}
+
+impl Changes {
+    /// Counts a frame, of this width and height if it changes no more than that.
+    fn add(&mut self, part: Option<(u32, u32)>) {
+        let Some((width, height)) = part else {
+            self.wholes += 1;
+            return;
+        };
+        let (width, height) = (u64::from(width), u64::from(height));
+        *self = Self {
+            parts: self.parts + 1,
+            pixels: self.pixels + width * height,
+            sides: self.sides + width + height,
+            ..*self
+        };
+    }
 }
 
 impl Frames {
-    /// What reading them goes through: for each, the whole screen, and its own pixels.
-    pub(super) fn read(&self) -> u64 {
+    /// Pixels that reading them goes through: for each frame the whole screen, and its own.
+    pub(super) fn pixels_to_read(&self) -> u64 {
         let screen = u64::from(self.screen.0) * u64::from(self.screen.1);
         self.count.saturating_mul(screen).saturating_add(self.pixels)
     }
@@ -114,28 +168,33 @@ struct Survey {
     frame: (u32, u32),
     /// Whether the first frame has an invisible colour.
     transparent: bool,
+    /// What applications wrote in front of it, in bytes.
+    applications: u64,
 }
 
 fn walk(bytes: &[u8]) -> Option<Survey> {
     let screen = pair(bytes, 6)?;
-    let mut transparent = false;
+    let (mut transparent, mut applications) = (false, 0);
     let mut rest = bytes.get(HEADER + colors_after(*bytes.get(FLAGS)?)..).unwrap_or_default();
     loop {
         match rest {
             // An extension: its label, then blocks with their length in front, the last one empty.
             [0x21, label, blocks @ ..] => {
-                if *label == 0xF9 {
+                if *label == CONTROL {
                     transparent = blocks.get(1)? & 1 == 1;
                 }
                 rest = behind(blocks)?;
+                if *label == APPLICATION {
+                    applications += (blocks.len() - rest.len()) as u64;
+                }
             }
             [0x2C, descriptor @ ..] => {
                 let frame = pair(descriptor, 4)?;
-                return Some(Survey { screen, frame, transparent });
+                return Some(Survey { screen, frame, transparent, applications });
             }
             // A screen of nothing is refused for that.
             _ if screen.0 == 0 || screen.1 == 0 => {
-                return Some(Survey { screen, frame: (0, 0), transparent });
+                return Some(Survey { screen, frame: (0, 0), transparent, applications });
             }
             _ => return None,
         }
@@ -146,8 +205,12 @@ fn walk(bytes: &[u8]) -> Option<Survey> {
 pub(super) fn open(bytes: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, ImageError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
-    options.set_memory_limit(MemoryLimit::Bytes(OVERHEAD.try_into().expect("a mebibyte is not zero")));
-    options.read_info(Cursor::new(bytes)).map_err(corrupt)
+    // All of it is counted.
+    let limit = OVERHEAD + bytes.len() as u64;
+    options.set_memory_limit(MemoryLimit::Bytes(limit.try_into().expect("a mebibyte and more is not zero")));
+    // Browsers pass over extensions that they do not know.
+    options.allow_unknown_blocks(true);
+    options.read_info(Cursor::new(bytes)).map_err(refuse)
 }
 
 /// A frame and its place on the screen, which it may reach beyond.
@@ -169,7 +232,7 @@ pub(super) struct Placed {
 impl Placed {
     /// The next frame, of which no row is decoded yet; none behind the last.
     pub(super) fn next(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<Option<Self>, ImageError> {
-        let frame = decoder.next_frame_info().map_err(corrupt)?;
+        let frame = decoder.next_frame_info().map_err(refuse)?;
         Ok(frame.map(|frame| Self {
             left: frame.left.into(),
             top: frame.top.into(),
@@ -200,7 +263,7 @@ impl Placed {
 
     /// RGBA of every index; those beyond the palette are invisible where anything can be, else black.
     pub(super) fn colors(&self, decoder: &Decoder<Cursor<&[u8]>>) -> Result<[[u8; 4]; 256], ImageError> {
-        let palette = decoder.palette().map_err(corrupt)?;
+        let palette = decoder.palette().map_err(refuse)?;
         let mut colors = [[0; 4]; 256];
         for (color, &[r, g, b]) in colors.iter_mut().zip(palette.as_chunks().0) {
             *color = [r, g, b, 255];
@@ -229,7 +292,7 @@ impl Placed {
         let mut row = vec![0; self.width];
         let steps = if self.interlaced { &PASSES[..] } else { &[(0, 1)] };
         for y in steps.iter().flat_map(|&(first, step)| (first..self.height).step_by(step)) {
-            if !decoder.fill_buffer(&mut row).map_err(corrupt)? {
+            if !decoder.fill_buffer(&mut row).map_err(refuse)? {
                 return Err(corrupt("fewer rows than announced"));
             }
             let visible = self.visible(y, screen);
@@ -270,4 +333,11 @@ pub(super) fn decode(bytes: &[u8], claim: &Claim) -> Result<Raster, ImageError> 
 
 pub(super) fn corrupt(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ImageError {
     ImageError::corrupt(Format::Gif, error)
+}
+
+fn refuse(error: DecodingError) -> ImageError {
+    match error {
+        DecodingError::MemoryLimit | DecodingError::OutOfMemory => ImageError::TooMuchMemory,
+        error => corrupt(error),
+    }
 }

@@ -47,6 +47,17 @@ pub(crate) fn png(width: u32, height: u32, color: png::ColorType, depth: png::Bi
     out
 }
 
+/// A PNG whose channels have no values but the least and the most, of which encoders of photos make more than of any other noise.
+pub(crate) fn black_and_white(width: u32, height: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_compression(png::Compression::Fast);
+    let values: Vec<u8> = noise((width * height * 3) as usize).iter().map(|value| (value >> 7) * 255).collect();
+    encoder.write_header().unwrap().write_image_data(&values).unwrap();
+    out
+}
+
 pub(crate) fn gif(width: u16, height: u16, transparent: Option<u8>) -> Vec<u8> {
     let mut out = Vec::new();
     let palette: Vec<u8> = (0..=255).flat_map(|shade| [shade, 255 - shade, shade]).collect();
@@ -91,6 +102,38 @@ where
     let samples: Vec<C::Inner> = noise(samples).into_iter().map(sample).collect();
     tiff::encoder::TiffEncoder::new(&mut out).unwrap().write_image::<C>(width, height, &samples).unwrap();
     out.into_inner()
+}
+
+/// A TIFF without compression, white on one channel and noise on several, which stand pixel by pixel or one plane after another.
+pub(crate) fn bare_tiff(width: u32, height: u32, depth: u32, samples: u32, planar: bool) -> Vec<u8> {
+    let planes = if planar { samples } else { 1 };
+    let plane = (width * (samples / planes) * depth).div_ceil(8) * height;
+    let (depths, offsets, lengths, directory, pixels) = (8u32, 16u32, 32u32, 48u32, 176u32);
+    let several = |count: u32, value: u32, place: u32| if count == 1 { value } else { place };
+    let mut file = [&b"II*\0"[..], &directory.to_le_bytes()].concat();
+    file.extend([depth as u16; 4].map(u16::to_le_bytes).as_flattened());
+    (0..4).for_each(|n| file.extend((pixels + n * plane).to_le_bytes()));
+    (0..4).for_each(|_| file.extend(plane.to_le_bytes()));
+    file.extend(10u16.to_le_bytes());
+    for (tag, kind, count, value) in [
+        (256u16, 4u16, 1, width),
+        (257, 4, 1, height),
+        (258, 3, samples, several(samples, depth, depths)),
+        (259, 3, 1, 1),
+        (262, 3, 1, if samples == 1 { 1 } else { 2 }),
+        (273, 4, planes, several(planes, pixels, offsets)),
+        (277, 3, 1, samples),
+        (278, 4, 1, height),
+        (279, 4, planes, several(planes, plane, lengths)),
+        (284, 3, 1, if planar { 2 } else { 1 }),
+    ] {
+        file.extend([&tag.to_le_bytes()[..], &kind.to_le_bytes()].concat());
+        file.extend([count.to_le_bytes(), value.to_le_bytes()].as_flattened());
+    }
+    file.resize(pixels as usize, 0);
+    let length = (plane * planes) as usize;
+    file.extend(if samples == 1 { vec![0xFF; length] } else { noise(length) });
+    file
 }
 
 /// A press measured in 33 steps of each ink, which makes 3.6 MB.

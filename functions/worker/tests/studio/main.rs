@@ -92,6 +92,19 @@ fn more_memory_than_allowed_ends_the_photo_and_no_other() {
     assert_eq!(develop(&studios, &file, &default_recipe(), &cost).unwrap().len(), 1);
 }
 
+/// What a studio keeps of the photos before neither helps the next one nor is in its way.
+#[test]
+fn what_came_before_changes_nothing() {
+    let file = png(512, 512, png::ColorType::Rgb, png::BitDepth::Eight);
+    let recipe = recipe(r#"[{"name":"a","watermark":false,"format":"avif","quality":100}]"#);
+    let cost = foretell(&file, MAX_PIXELS, Some(&recipe), &VIEW).unwrap();
+    let scarce = Cost { studio: 41 << 20, ..cost };
+    check_refused(develop(&studios(), &file, &recipe, &scarce), Code::ImageTooLarge, "more memory to process than");
+    let warm = studios();
+    develop(&warm, &file, &recipe, &cost).unwrap();
+    check_refused(develop(&warm, &file, &recipe, &scarce), Code::ImageTooLarge, "more memory to process than");
+}
+
 #[test]
 fn more_time_than_allowed_ends_the_photo_and_no_other() {
     let studios = studios();
@@ -111,7 +124,7 @@ fn longer_derivatives_than_allowed_are_refused() {
         let recipe = recipe(&format!(r#"[{{"name":"w","format":"{format}"}}]"#));
         let cost = foretell(&file, MAX_PIXELS, Some(&recipe), &VIEW).unwrap();
         let outcome = develop(&studios, &file, &recipe, &Cost { output: 1 << 16, ..cost });
-        check_refused(outcome, Code::ImageTooLarge, "derivatives");
+        check_refused(outcome, Code::ImageTooLarge, "more than 65536 bytes, the most that was foretold");
         assert_eq!(studios.waiting(), process, "a refusal ends no process");
     }
 }

@@ -12,26 +12,38 @@ mod screen;
 mod webp;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use shared::format::Format;
 use shared::recipe::{DerivativeSpec, OutputFormat, Recipe, WatermarkChoice};
 
-use super::cost::{LOSSLESS_WEBP, MAX_OUTPUT, area};
-use super::gif::{Frames, frames};
+use super::cost::{LOSSLESS_WEBP, MAX_OUTPUT, area, lossy_webp};
+use super::gif::{COPIES, Frames, frames};
 use super::header::Header;
 use super::{ImageError, Rendered, resize};
 use screen::Screen;
 
-/// Most frames. Each takes up to a millisecond, however small it is.
-const MAX_FRAMES: u64 = 2000;
+/// Most frames.
+pub(super) const MAX_FRAMES: u64 = 2000;
 
-/// Pixels that all frames may have together: for each, those of the whole screen, which are resized, and those of the frame
-/// itself, which are decoded. Either takes some 6 ns, so these are less than half of the time that a photo has.
-const MAX_READ_PIXELS: u64 = 250_000_000;
+/// Pixels that may be read for all derivatives of a photo together: for each, those of the whole screen, which are resized,
+/// and those of the frame itself, which are decoded.
+const MAX_READ_PIXELS: u64 = 500_000_000;
 
-/// Pixels that all frames of a derivative may have together. As a GIF each takes up to 80 ns, as a WebP up to 60, so these are
-/// somewhat more than the other half.
-const MAX_WRITTEN_PIXELS: u64 = 30_000_000;
+/// Processor time for each of them, in nanoseconds. Mostly it takes 6.
+const READ_TIME: u64 = 8;
+
+/// Pixels that may be written for all derivatives of a photo together.
+const MAX_WRITTEN_PIXELS: u64 = 60_000_000;
+
+/// Processor time for each of them, in nanoseconds. Of a photo as a GIF it takes 100, of noise as a WebP 120.
+const WRITE_TIME: u64 = 120;
+
+/// Written pixels that a frame takes as long as, however little of it changes: a millisecond.
+const FRAME_PIXELS: u64 = 1 << 13;
+
+/// Part of the screen that counts as written where nothing changes: it is resized and compared.
+const UNCHANGED: u64 = 8;
 
 /// Memory that reading takes besides pictures, in bytes.
 const OVERHEAD: u64 = 2 << 20;
@@ -62,17 +74,42 @@ pub(super) fn survey(file: &[u8], header: &Header, recipe: Option<&Recipe>) -> R
     if frames.count < 2 {
         return Ok(None);
     }
-    let too_long = |(width, height)| ImageError::TooManyFrames { frames: frames.count, width, height };
-    if frames.count > MAX_FRAMES || frames.read() > MAX_READ_PIXELS {
-        return Err(too_long(frames.screen));
+    if frames.count > MAX_FRAMES {
+        return Err(ImageError::TooManyFrames { frames: frames.count });
     }
-    for spec in specs.iter().filter(|spec| moves(spec)) {
-        let size = size(frames, spec);
-        if frames.count * area(size) > MAX_WRITTEN_PIXELS {
-            return Err(too_long(size));
+    let (read, written) = pixels(frames, specs);
+    for (pixels, limit, done) in [(read, MAX_READ_PIXELS, "read"), (written, MAX_WRITTEN_PIXELS, "written")] {
+        if pixels > limit {
+            return Err(ImageError::TooMuchAnimation { pixels, limit, done });
         }
     }
     Ok(Some(frames))
+}
+
+/// Processor time that keeping these frames in these derivatives is allowed.
+pub(super) fn time(frames: Frames, specs: &[DerivativeSpec]) -> Duration {
+    let (read, written) = pixels(frames, specs);
+    Duration::from_nanos(read * READ_TIME + written * WRITE_TIME)
+}
+
+/// Pixels that are read and written for those of these derivatives that keep all frames.
+fn pixels(frames: Frames, specs: &[DerivativeSpec]) -> (u64, u64) {
+    let moving = specs.iter().filter(|spec| moves(spec));
+    let each = moving.map(|spec| (frames.pixels_to_read(), written(frames, spec)));
+    each.fold((0u64, 0u64), |all, one| (all.0.saturating_add(one.0), all.1.saturating_add(one.1)))
+}
+
+/// Pixels that are written for a derivative: what each frame changes, and somewhat more.
+fn written(frames: Frames, spec: &DerivativeSpec) -> u64 {
+    let changes = frames.changes;
+    let screen = area(size(frames, spec));
+    let scale = spec.resize.as_ref().map_or(1.0, |resize| resize::magnification(frames.screen, resize));
+    // A pixel changes three to each side of it, in whichever of the two sizes they are larger; a corner has even numbers.
+    let around = if size(frames, spec) == frames.screen { 2.0 } else { 6.0 * scale.max(1.0) + 2.0 };
+    let [parts, pixels, sides] = [changes.parts, changes.pixels, changes.sides].map(|number| number as f64);
+    let parts = pixels * scale * scale + sides * scale * around + parts * around * around;
+    let parts = (parts as u64).min(changes.parts * screen);
+    changes.wholes * screen + parts + frames.count * (screen / UNCHANGED + FRAME_PIXELS)
 }
 
 /// Width and height that the frames get.
@@ -87,14 +124,14 @@ pub(super) fn memory(frames: Frames, spec: &DerivativeSpec, last: bool) -> (u64,
     let (screen, pixels) = (area(source) * 4, area(size));
     let (encoding, each) = match spec.format {
         Some(OutputFormat::Webp) if spec.lossless => (pixels * LOSSLESS_WEBP, pixels * 24 / 5),
-        Some(OutputFormat::Webp) => (pixels * 27, pixels * 3),
+        Some(OutputFormat::Webp) => lossy_webp(pixels, 4, spec),
         // The part that changed becomes indexes in its own place; they are packed beside them.
         _ => (pixels * 3 + (4 << 20), pixels * 2),
     };
     // Twice the screen; what the resizer takes; this frame, the one before and, for a GIF, the one before that, or what
     // changed; and an encoded one that is not in its place yet.
     let between = if size == source { 0 } else { screen + u64::from(source.0) * u64::from(size.1) * 4 };
-    let extra = screen * 2 + between + pixels * 4 * 4 + OVERHEAD;
+    let extra = screen * 2 + between + pixels * 4 * 4 + OVERHEAD + frames.applications * COPIES;
     let output = MAX_OUTPUT.min(frames.count * (each + FRAME_OVERHEAD));
     (extra + encoding + MAX_OUTPUT.min(each) + if last { 0 } else { output }, output)
 }
@@ -114,7 +151,7 @@ impl Animation {
     /// Pixels of all frames together, as they are limited.
     #[cfg(fuzzing)]
     pub(crate) fn pixels(&self) -> u64 {
-        self.frames.read()
+        self.frames.pixels_to_read()
     }
 
     fn film(&self, spec: &DerivativeSpec, room: usize) -> Result<Rendered, ImageError> {

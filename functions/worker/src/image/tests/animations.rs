@@ -240,11 +240,12 @@ fn only_what_changes_is_written() {
 #[test]
 fn what_would_take_too_long_is_refused_where_it_would_be_done() {
     let enlarged = |json: &str| json.replace("20", "2000,\"enlarge\":true");
+    let twice = format!("{},{}", GIF.trim_end_matches(']'), WEBP.trim_start_matches('[').replace("\"a\"", "\"b\""));
     for (file, json, part) in [
-        (flashes((1, 1), 2001), GIF.to_owned(), "2001 frames of 1 × 1"),
-        (flashes((1000, 1000), 126), WEBP.to_owned(), "126 frames of 1000 × 1000"),
-        (flashes((100, 100), 8), enlarged(GIF), "8 frames of 2000 × 2000"),
-        (flashes((100, 100), 8), enlarged(WEBP), "8 frames of 2000 × 2000"),
+        (flashes((1, 1), 2001), GIF.to_owned(), "2001 frames; at most 2000"),
+        (flashes((1000, 1000), 126), twice, "504000000 pixels to be read; at most 500000000"),
+        (flashes((100, 100), 14), enlarged(GIF), "to be written; at most 60000000"),
+        (flashes((100, 100), 14), enlarged(WEBP), "to be written; at most 60000000"),
     ] {
         let error = made(&file, &json).unwrap_err();
         assert_eq!(error.code().as_str(), "IMAGE_TOO_LARGE");
@@ -252,6 +253,67 @@ fn what_would_take_too_long_is_refused_where_it_would_be_done() {
         assert_eq!(made(&file, r#"[{"name":"a"}]"#).unwrap().len(), 1, "{part}: a picture of the first frame is none");
     }
     assert_eq!(made(&flashes((1, 1), 2000), GIF).unwrap().len(), 1);
+}
+
+/// A recording of a screen is long and large, and little of it moves.
+#[test]
+fn only_what_frames_change_counts_as_written() {
+    let screen = |disposal| frame((0, 0, 800, 600), disposal, 4, |_, _| 1);
+    let recording = |disposal, count: u16| {
+        let dot = |n: u16| frame((n * 9 % 700, n, 8, 8), disposal, 4, |_, _| 2);
+        file((800, 600), Repeat::Infinite, &[vec![screen(disposal)], (1..count).map(dot).collect()].concat())
+    };
+    let cost = |file: &[u8], json: &str| {
+        let view = View { resize: 256, width: 224, height: 224 };
+        Header::read(file, MAX_PIXELS).unwrap().cost(file, Some(&recipe(json)), &view)
+    };
+    let steps = ["", r#","format":"webp""#, r#","resize":{"width":700}"#];
+    let [gif, webp, smaller] = steps.map(|steps| format!(r#"[{{"name":"a","watermark":false{steps}}}]"#));
+    let long = recording(DisposalMethod::Keep, 300);
+    for json in [&gif, &webp, &smaller] {
+        assert!(cost(&long, json).unwrap().time.as_secs() < 9, "{json}");
+        // Where something vanishes, all of the screen may have to be written again.
+        let error = cost(&recording(DisposalMethod::Background, 300), json).unwrap_err();
+        assert!(matches!(error, ImageError::TooMuchAnimation { done: "written", .. }), "{json}: {error}");
+    }
+    assert_eq!(made(&recording(DisposalMethod::Keep, 70), &gif).unwrap().len(), 1);
+}
+
+/// A further derivative that keeps all frames takes as long as the first.
+#[test]
+fn each_derivative_has_time_for_its_frames() {
+    let view = View { resize: 256, width: 224, height: 224 };
+    let file = flashes((400, 300), 100);
+    let header = Header::read(&file, MAX_PIXELS).unwrap();
+    let time = |count: usize| {
+        let specs: Vec<_> = (0..count).map(|n| format!(r#"{{"name":"d{n}","watermark":false}}"#)).collect();
+        header.cost(&file, Some(&recipe(&format!("[{}]", specs.join(",")))), &view).unwrap().time.as_micros()
+    };
+    // 24 million pixels to be read, 12 to be written, and a share of the screen.
+    assert!((5_700_000..6_200_000).contains(&time(1)), "{}", time(1));
+    assert!((time(4) - time(3)).abs_diff(time(2) - time(1)) < 10);
+    assert!(time(2) - time(1) > 1_700_000);
+}
+
+/// Whatever applications and their authors put between the frames.
+#[test]
+fn extensions_that_mean_nothing_here_are_passed_over() {
+    let file = movie();
+    let whole = made(&file, GIF).unwrap();
+    let control = file.windows(3).position(|part| part == b"!\xF9\x04").unwrap();
+    let block = [&[0xFF][..], &[b'x'; 255]].concat().repeat(6000);
+    let with = |extension: &[u8]| [&file[..control], extension, &file[control..]].concat();
+    for extension in [
+        [b"!\xFF\x0BXMP DataXMP", &block[..], b"\0"].concat(),
+        [b"!\xFF\x0BICCRGBG1012", &block[..], b"\0"].concat(),
+        [b"!\xFE", &block[..], b"\0"].concat(),
+        b"!\x99\x03abc\0".to_vec(),
+        b"!\x99\0".to_vec(),
+    ] {
+        let file = with(&extension);
+        assert_eq!(made(&file, GIF).unwrap(), whole);
+        assert_eq!(made(&file, r#"[{"name":"a"}]"#).unwrap().len(), 1);
+    }
 }
 
 /// A frame that is much larger than its screen costs as much as if it were seen.

@@ -143,7 +143,7 @@ fn more_than_there_is_time_for_is_refused_by_the_header() {
             Ok(cost) => assert!(fits && cost.time.as_secs() <= 20, "{steps:?}: {cost:?}"),
             Err(error) => {
                 assert!(!fits && matches!(error, ImageError::TooMuchAvif { .. }), "{steps:?}: {error}");
-                assert_eq!(error.code().as_str(), "IMAGE_TOO_LARGE");
+                assert_eq!(error.code().as_str(), "INVALID_RECIPE");
                 assert!(error.message().contains("4194304 pixels together"), "{}", error.message());
             }
         }
