@@ -161,14 +161,16 @@ fn draw(picture: &Picture<'_>, full_color: bool, frame: &mut Frame<u8>) {
 
 /// What is drawn of a picture, row by row. What is invisible continues its neighbour's colours, or it would shine through
 /// at the edge: in a row that shows anything those to the left, else those above.
-struct Shown<'a> {
+#[derive(Debug)]
+pub struct Shown<'a> {
     picture: &'a Picture<'a>,
-    row: Vec<[u8; 3]>,
+    /// The colours of the row that was gone on to.
+    pub row: Vec<[u8; 3]>,
 }
 
 impl<'a> Shown<'a> {
     /// Above the first row that shows anything, that one continues upwards.
-    fn new(picture: &'a Picture<'a>) -> Self {
+    pub fn new(picture: &'a Picture<'a>) -> Self {
         let mut shown = Self { picture, row: vec![[0; 3]; picture.width] };
         let mut rows = picture.pixels.chunks_exact(picture.width * shown.channels());
         rows.find(|row| shown.advance(row));
@@ -180,7 +182,7 @@ impl<'a> Shown<'a> {
     }
 
     /// Goes on to a row of the picture; says whether it shows anything.
-    fn advance(&mut self, row: &[u8]) -> bool {
+    pub fn advance(&mut self, row: &[u8]) -> bool {
         let alpha = self.picture.alpha;
         let is_visible = |pixel: &&[u8]| !alpha || pixel[3] != 0;
         let color = |pixel: &[u8]| [pixel[0], pixel[1], pixel[2]];
@@ -209,27 +211,4 @@ fn draw_alpha(picture: &Picture<'_>, frame: &mut Frame<u8>) {
 fn rows(plane: &mut Plane<u8>) -> impl Iterator<Item = &mut [u8]> {
     let stride = plane.cfg.stride;
     plane.data_origin_mut().chunks_mut(stride)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_invisible_continues_its_neighbours() {
-        let check = |alpha: [[u8; 3]; 4], expected: [[u8; 3]; 4]| {
-            // Each pixel has a colour of its own.
-            let pixels: Vec<u8> = alpha.iter().flatten().zip(1..).flat_map(|(&alpha, n)| [n, n, n, alpha]).collect();
-            let picture = Picture { width: 3, height: 4, alpha: true, pixels: &pixels };
-            let mut shown = Shown::new(&picture);
-            for (row, expected) in pixels.chunks_exact(12).zip(expected) {
-                shown.advance(row);
-                assert_eq!(shown.row, expected.map(|n| [n; 3]), "{alpha:?}");
-            }
-        };
-        check([[255; 3]; 4], [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]);
-        check([[0; 3], [0, 9, 0], [0; 3], [9, 0, 9]], [[5; 3], [5; 3], [5; 3], [10, 10, 12]]);
-        check([[9, 0, 0], [0; 3], [0, 0, 9], [0; 3]], [[1; 3], [1; 3], [9; 3], [9; 3]]);
-        check([[0; 3]; 4], [[0; 3]; 4]);
-    }
 }

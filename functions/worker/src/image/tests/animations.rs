@@ -14,6 +14,8 @@ use super::*;
 const GIF: &str = r#"[{"name":"a","resize":{"width":20},"watermark":false}]"#;
 const WEBP: &str = r#"[{"name":"a","resize":{"width":20},"watermark":false,"format":"webp"}]"#;
 
+const VIEW: View = View { resize: 256, width: 224, height: 224 };
+
 /// Colours of all frames, of which the last one is invisible.
 const PALETTE: [[u8; 3]; 8] =
     [[0, 0, 0], [255, 0, 0], [0, 200, 0], [0, 0, 255], [250, 250, 0], [0, 255, 255], [255, 255, 255], [9, 9, 9]];
@@ -263,10 +265,7 @@ fn only_what_frames_change_counts_as_written() {
         let dot = |n: u16| frame((n * 9 % 700, n, 8, 8), disposal, 4, |_, _| 2);
         file((800, 600), Repeat::Infinite, &[vec![screen(disposal)], (1..count).map(dot).collect()].concat())
     };
-    let cost = |file: &[u8], json: &str| {
-        let view = View { resize: 256, width: 224, height: 224 };
-        Header::read(file, MAX_PIXELS).unwrap().cost(file, Some(&recipe(json)), &view)
-    };
+    let cost = |file: &[u8], json: &str| Header::read(file, MAX_PIXELS).unwrap().cost(file, Some(&recipe(json)), &VIEW);
     let steps = ["", r#","format":"webp""#, r#","resize":{"width":700}"#];
     let [gif, webp, smaller] = steps.map(|steps| format!(r#"[{{"name":"a","watermark":false{steps}}}]"#));
     let long = recording(DisposalMethod::Keep, 300);
@@ -282,14 +281,12 @@ fn only_what_frames_change_counts_as_written() {
 /// A further derivative that keeps all frames takes as long as the first.
 #[test]
 fn each_derivative_has_time_for_its_frames() {
-    let view = View { resize: 256, width: 224, height: 224 };
     let file = flashes((400, 300), 100);
     let header = Header::read(&file, MAX_PIXELS).unwrap();
     let time = |count: usize| {
         let specs: Vec<_> = (0..count).map(|n| format!(r#"{{"name":"d{n}","watermark":false}}"#)).collect();
-        header.cost(&file, Some(&recipe(&format!("[{}]", specs.join(",")))), &view).unwrap().time.as_micros()
+        header.cost(&file, Some(&recipe(&format!("[{}]", specs.join(",")))), &VIEW).unwrap().time.as_micros()
     };
-    // 24 million pixels to be read, 12 to be written, and a share of the screen.
     assert!((5_700_000..6_200_000).contains(&time(1)), "{}", time(1));
     assert!((time(4) - time(3)).abs_diff(time(2) - time(1)) < 10);
     assert!(time(2) - time(1) > 1_700_000);

@@ -152,3 +152,21 @@ fn more_than_there_is_time_for_is_refused_by_the_header() {
         [r#","format":"avif","resize":{"width":2000}"#, ""].map(|steps| check(&[steps]).unwrap().time);
     assert!(with > without, "it has time of its own");
 }
+
+#[test]
+fn what_is_invisible_continues_its_neighbours() {
+    let check = |alpha: [[u8; 3]; 4], expected: [[u8; 3]; 4]| {
+        // Each pixel has a colour of its own.
+        let pixels: Vec<u8> = alpha.iter().flatten().zip(1..).flat_map(|(&alpha, n)| [n, n, n, alpha]).collect();
+        let picture = ::avif::Picture { width: 3, height: 4, alpha: true, pixels: &pixels };
+        let mut shown = ::avif::Shown::new(&picture);
+        for (row, expected) in pixels.chunks_exact(12).zip(expected) {
+            shown.advance(row);
+            assert_eq!(shown.row, expected.map(|n| [n; 3]), "{alpha:?}");
+        }
+    };
+    check([[255; 3]; 4], [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]]);
+    check([[0; 3], [0, 9, 0], [0; 3], [9, 0, 9]], [[5; 3], [5; 3], [5; 3], [10, 10, 12]]);
+    check([[9, 0, 0], [0; 3], [0, 0, 9], [0; 3]], [[1; 3], [1; 3], [9; 3], [9; 3]]);
+    check([[0; 3]; 4], [[0; 3]; 4]);
+}
