@@ -16,7 +16,7 @@ use tiff::tags::{ExtraSamples, Tag};
 use webp::{WebPConfig, WebPEncodingError};
 
 use super::output::Output;
-use super::raster::Raster;
+use super::raster::{self, Raster};
 use super::{ImageError, avif, jpeg as libjpeg, palette};
 
 /// Longest side of a JPEG that libjpeg writes, and everybody reads.
@@ -85,7 +85,9 @@ pub(super) fn encode(
     let mut output = Output::new(room);
     let written = match format {
         Format::Jpeg => {
-            libjpeg::caught(|| jpeg(&raster, quality, spec.progressive, &mut output)).map_err(Problem::from)
+            let written = libjpeg::caught(|| jpeg(&raster, quality, spec.progressive, &mut output));
+            raster::finish(raster);
+            written.map_err(Problem::from)
         }
         Format::Png => png(&raster, &mut output),
         Format::Webp if spec.lossless => lossless_webp(&raster, &mut output),

@@ -2,6 +2,8 @@
 //!
 //! Every decoder ends here, so that no later step has to know about grey, palettes, CMYK or 16 bits.
 
+use std::borrow::Cow;
+
 use super::spare;
 
 /// A picture as plain bytes. Both sides are at least 1.
@@ -70,8 +72,8 @@ impl Raster {
         &self.data
     }
 
-    pub(super) fn into_bytes(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.data)
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.data
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
@@ -92,9 +94,10 @@ impl Raster {
     }
 }
 
-impl Drop for Raster {
-    fn drop(&mut self) {
-        spare::keep(std::mem::take(&mut self.data));
+/// Holds the memory of a picture that is done with for another one, if it was nobody else's.
+pub(super) fn finish(raster: Cow<'_, Raster>) {
+    if let Cow::Owned(raster) = raster {
+        spare::keep(raster.data);
     }
 }
 

@@ -8,7 +8,7 @@ use fast_image_resize::pixels::{U8x3, U8x4};
 use fast_image_resize::{CropBox, FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use shared::recipe::{Color, Fit, MAX_SIDE, Resize};
 
-use super::raster::Raster;
+use super::raster::{self, Raster};
 use super::spare;
 
 /// Rows of the result that are made at a time, so that what lies between the two passes over them is not one more picture in
@@ -100,11 +100,13 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, source: (u32, u32), resize: &R
     let (width, height) = (part(size.0, source.0, from.0), part(size.1, source.1, from.1));
     let rest = |of: u32, part: f64| (f64::from(of) - part) / 2.0;
     let from = CropBox { left: rest(size.0, width), top: rest(size.1, height), width, height };
-    Cow::Owned(if canvas == to {
+    let resized = if canvas == to {
         fitted(&raster, from, to, &lanczos())
     } else {
         laid(&raster, from, ground(canvas, &raster, resize.background), canvas, to, &lanczos())
-    })
+    };
+    raster::finish(raster);
+    Cow::Owned(resized)
 }
 
 /// The whole picture, quickly and roughly, no longer than this on either side: of the source only some pixels are looked at.

@@ -1,7 +1,7 @@
 //! Memory of pictures that are done with, for the next ones: to get pages from the kernel costs more than to fill them.
 //!
-//! A vector comes empty from here, so nothing of the picture before is ever seen. Each thread has its own. What is held counts to
-//! nobody's limit: a photo that has no use for it may have its own memory besides.
+//! A vector comes empty from here, so nothing of the picture before is ever seen. Each thread has its own. What the photo at work
+//! holds is a part of what it was foretold: a picture is finished with when it has been resized, and when it has been encoded.
 
 use std::cell::RefCell;
 

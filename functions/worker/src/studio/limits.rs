@@ -46,8 +46,8 @@ impl Watchdog {
 
     /// Sets the limits for one photo; they last until the guard is dropped.
     ///
-    /// That of memory is the same whatever photos came before, besides what is held of pictures on purpose, and so is what
-    /// becomes of the photo.
+    /// That of memory is the same whatever photos came before, but for what is held of their pictures, which this one may not
+    /// have a use for.
     pub(super) fn limit(&self, budget: Budget) -> Limited<'_> {
         limit_memory(self.at_first.map(|at_first| at_first + KEPT + spare::held() as u64 + budget.memory));
         let deadline = processor_time() + budget.time;
