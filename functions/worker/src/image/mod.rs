@@ -13,8 +13,9 @@
 //!
 //! What the classifier looks at leaves this road after step 4, by `view` and `bilinear`, and so does what stands for the
 //! photo until it is loaded, the `placeholder`. A derivative that keeps the frames of a GIF has a road of its own, `animation`,
-//! and meets this one in `resize` and `encode`. Everything here is synchronous and keeps one core busy; nothing here knows about
-//! buckets or jobs. Absent so far: of an animated WebP any frame but the first.
+//! and meets this one in `resize` and `encode`. Memory of pictures that are finished with is held in `spare` for the next
+//! ones. Everything here is synchronous and keeps one core busy; nothing here knows about buckets or jobs. Absent so far: of an
+//! animated WebP any frame but the first.
 
 mod animation;
 mod avif;
