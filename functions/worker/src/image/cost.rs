@@ -89,9 +89,13 @@ impl Header {
             return Err(ImageError::TooMuchMemory);
         }
         let moving = if frames.is_some() { specs.iter().filter(|spec| animation::moves(spec)).count() } else { 0 };
-        let time = TIME + MORE_TIME * (specs.len() - moving).saturating_sub(1) as u32;
         let animation_time = frames.map_or(Duration::ZERO, |frames| animation::time(frames, specs));
-        Ok(Cost { studio, total, output, time: (time + avif_time + animation_time).min(MOST_TIME) })
+        let time = match (specs.len() - moving) as u32 {
+            // What a photo has anyway is enough for a short animation.
+            0 => animation_time.max(TIME),
+            still => TIME + MORE_TIME * (still - 1) + animation_time,
+        };
+        Ok(Cost { studio, total, output, time: (time + avif_time).min(MOST_TIME) })
     }
 
     /// The size of what a derivative shows, and its own.
