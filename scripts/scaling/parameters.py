@@ -48,7 +48,7 @@ DEPLOYED = {
     "announce_after": 60,  # `ANNOUNCE_AFTER`
     "upload_url_ttl": 300,  # `UPLOAD_URL_TTL_SECONDS`
     "first_retry": 5,  # `FIRST_RETRY` in functions/worker/src/process.rs; doubles
-    "status_polls": (0.1, 1.5, 1.0),  # `FIRST_POLL`, its growth, `MAX_POLL` in functions/job-status/src/lib.rs
+    "status_polls": (0.05, 1.25, 1.0),  # `FIRST_POLL`, its growth, `MAX_POLL` in functions/job-status/src/lib.rs
     "longest_wait": 20,  # `?wait=`
     "reconcile_every": 300,
     "reconcile_time": 45,  # the dispatcher's timeout less `MARGIN`

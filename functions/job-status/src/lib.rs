@@ -29,7 +29,7 @@ use query::ListQuery;
 use view::JobView;
 
 /// First pause between two looks at a job that a client waits for; the pauses grow.
-const FIRST_POLL: Duration = Duration::from_millis(100);
+const FIRST_POLL: Duration = Duration::from_millis(50);
 
 /// Longest such pause.
 const MAX_POLL: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ impl JobStatus {
                 return Ok(job);
             }
             tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 3 / 2).min(MAX_POLL);
+            pause = (pause * 5 / 4).min(MAX_POLL);
         }
     }
 
