@@ -108,7 +108,8 @@ impl<'a> Bits<'a> {
     /// The marker, if exactly the bits in front of it were used, but for what fills the last byte.
     pub(super) fn end(&mut self) -> Option<u8> {
         self.prepare()?;
-        let used = self.at * 8 - (self.count & 63) as usize;
+        // Bits that were loaded before the last bytes were made ready are not the end's.
+        let used = (self.at * 8).checked_sub((self.count & 63) as usize)?;
         if used.div_ceil(8) == self.filled { self.marker } else { None }
     }
 

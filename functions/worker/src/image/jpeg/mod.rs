@@ -196,11 +196,20 @@ pub(super) fn profile(bytes: &[u8]) -> Option<Profile<'_>> {
 
 /// Decodes a file that [`Survey::check`] let through.
 pub(super) fn decode(bytes: &[u8], scale: Scale) -> Result<Raster, ImageError> {
-    match caught(|| pixels(bytes, scale)) {
-        Ok((width, height, data)) => Ok(Raster::new(width, height, false, data)),
-        Err(error) if error.kind() == ErrorKind::OutOfMemory => Err(ImageError::TooMuchMemory),
-        Err(error) => Err(corrupt(error)),
-    }
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::OutOfMemory => ImageError::TooMuchMemory,
+        _ => corrupt(error),
+    };
+    let mut header = caught(|| Decompress::new_mem(bytes)).map_err(failed)?;
+    header.scale(scale.block());
+    let size = scale.of((header.width() as u32, header.height() as u32));
+    // Outside of what is caught: a panic there would be no fault of the file's.
+    let data = match baseline::decode(bytes, scale.block(), header.color_space()) {
+        Some(data) => data,
+        // What that declines has cost a part of its time at most, and is decoded from the start.
+        None => caught(|| pixels(bytes, header, size)).map_err(failed)?,
+    };
+    Ok(Raster::new(size.0, size.1, false, data))
 }
 
 /// Does something with libjpeg, which reports a fatal error by unwinding with a `String`: that becomes an error like any
@@ -213,16 +222,9 @@ pub(super) fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     })
 }
 
-/// Width, height and RGB.
-fn pixels(bytes: &[u8], scale: Scale) -> io::Result<(u32, u32, Vec<u8>)> {
-    let mut header = Decompress::new_mem(bytes)?;
-    header.scale(scale.block());
-    let (width, height) = scale.of((header.width() as u32, header.height() as u32));
-    // What that declines has cost a part of its time at most, and is decoded from the start.
-    if let Some(data) = baseline::decode(bytes, scale.block(), header.color_space()) {
-        return Ok((width, height, data));
-    }
-    let data = match header.color_space() {
+/// RGB, by libjpeg.
+fn pixels(bytes: &[u8], header: Decompress<&[u8]>, (width, height): (u32, u32)) -> io::Result<Vec<u8>> {
+    match header.color_space() {
         ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
             let mut rows = header.to_colorspace(ColorSpace::JCS_CMYK)?;
             let inks = Inks::of(bytes, Format::Jpeg);
@@ -235,15 +237,14 @@ fn pixels(bytes: &[u8], scale: Scale) -> io::Result<(u32, u32, Vec<u8>)> {
                 let samples = rows.read_scanlines_into(&mut ink[..stride * count])?;
                 inks.append(Samples::InvertedCmyk, samples, &mut data);
             }
-            data
+            Ok(data)
         }
         _ => {
             let mut data = spare::zeros(width as usize * height as usize * 3);
             header.rgb()?.read_scanlines_into(&mut data)?;
-            data
+            Ok(data)
         }
-    };
-    Ok((width, height, data))
+    }
 }
 
 /// A marker, what its segment holds, and what follows it.

@@ -153,6 +153,19 @@ fn restart_markers_are_passed() {
     }
 }
 
+/// However much of a scan is left when its picture is complete.
+#[test]
+fn a_scan_longer_than_its_picture_is_left_to_libjpeg() {
+    let encoding = Encoding { quality: 100, colors: HALVED, optimized: false };
+    let file = encoded((16, 640), &pattern(16 * 640 * 3, 1, 255), encoding);
+    let height = file.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap() + 5;
+    for rows in (16..=640u16).step_by(16) {
+        let mut bytes = file.clone();
+        bytes[height..height + 2].copy_from_slice(&rows.to_be_bytes());
+        assert_eq!(check(&bytes), if rows == 640 { 3 } else { 0 }, "{rows}");
+    }
+}
+
 #[test]
 fn what_is_out_of_the_ordinary_is_left_to_libjpeg() {
     let plain = written(&Blocks { interval: 2, most: 4, factor: 3, ..Blocks::default() });
