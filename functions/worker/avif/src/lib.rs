@@ -18,8 +18,8 @@ use rav1e::prelude::{
 /// hundred bytes a pixel; tiles of a quarter of this make files 4 % larger, of this 1 %.
 const TILE_PIXELS: usize = 512 * 512;
 
-/// Side of what rav1e works on at once, in pixels: less takes as much memory.
-const BLOCK: usize = 64;
+/// Side of what rav1e works on at once, in pixels: less takes as much memory, and a line as long as a strip of this width.
+pub const BLOCK: u32 = 64;
 
 /// Quantizers by quality, on the way between which the others lie.
 const QUANTIZERS: [(u32, u32); 10] =
@@ -96,7 +96,7 @@ fn encode(
         quantizer,
         min_quantizer: quantizer as u8,
         tune: Tune::Psnr,
-        tiles: (picture.width.max(BLOCK) * picture.height.max(BLOCK)).div_ceil(TILE_PIXELS),
+        tiles: (picture.width.max(BLOCK as usize) * picture.height.max(BLOCK as usize)).div_ceil(TILE_PIXELS),
         speed_settings: speed(),
         ..EncoderConfig::default()
     });

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use avif::Picture;
+use avif::{BLOCK, Picture};
 use shared::recipe::{DEFAULT_QUALITY, DerivativeSpec, OutputFormat, Quality};
 
 use super::ImageError;
@@ -20,9 +20,6 @@ pub(super) const MAX_SIDE: u32 = 32_768;
 
 /// Most pixels of all AVIF derivatives of a photo together, by [`work`]: one of 2560 × 1638.
 pub(super) const MAX_WORK: u64 = 1 << 22;
-
-/// Side of what the encoder works on at once, in pixels. A line takes as long as a strip of this width.
-const BLOCK: u32 = 64;
 
 /// Processor time for each pixel. Photos take a quarter to a half of it; noise with noise for its opacity, which is the
 /// worst, takes four fifths.

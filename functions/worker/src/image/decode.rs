@@ -12,9 +12,10 @@ use super::raster::Raster;
 use super::{ImageError, Photo, Scale, gif, jpeg, orientation, png, profile, tiff};
 
 impl Photo {
-    /// Decodes the file that has this header, converts its colours, and turns it upright. A smaller scale counts for JPEG only.
+    /// Decodes the file that has this header, converts its colours, and turns it upright. A smaller scale counts for JPEG
+    /// only. Of an animation, the first frame is the photo.
     ///
-    /// Takes no more memory than the header's claim says, and than is allowed for its colour profile. Of an animation, the first frame is the photo.
+    /// Takes no more memory than the header's claim says, and than is allowed for its colour profile.
     pub(crate) fn decode(bytes: &[u8], header: &Header, scale: Scale) -> Result<Self, ImageError> {
         let Header { format, claim, orientation, .. } = *header;
         let mut raster = match format {

@@ -144,6 +144,8 @@ pub(crate) fn render<E: From<ImageError>>(
         let rendered = moving(spec, room).unwrap_or_else(still).map_err(too_long)?;
         room -= rendered.bytes.len();
         made(rendered)?;
+        // What is foretold is the most that one derivative takes, and none of it for the others.
+        spare::clear();
     }
     let still = || derive(Cow::Owned(raster), size, format, last, watermarker, room);
     made(moving(last, room).unwrap_or_else(still).map_err(too_long)?)

@@ -1,7 +1,8 @@
 //! Memory of pictures that are done with, for the next ones: to get pages from the kernel costs more than to fill them.
 //!
-//! A vector comes empty from here, so nothing of the picture before is ever seen. Each thread has its own. What the photo at work
-//! holds is a part of what it was foretold: a picture is finished with when it has been resized, and when it has been encoded.
+//! A vector comes empty from here, so nothing of the picture before is ever seen. Each thread has its own. What a derivative
+//! holds is a part of what it was foretold, and is given back before the next one of the same photo: a picture is finished
+//! with when it has been resized, and when it has been encoded.
 
 use std::cell::RefCell;
 
@@ -45,6 +46,11 @@ pub(super) fn keep(mut done: Vec<u8>) {
         // OK to ignore: where a thread ends, so does what it holds.
         let _ = SPARE.try_with(|spare| spare.borrow_mut().push(done));
     }
+}
+
+/// Gives back all that is held.
+pub(super) fn clear() {
+    SPARE.with_borrow_mut(Vec::clear);
 }
 
 /// Bytes that are held.

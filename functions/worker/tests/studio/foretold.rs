@@ -207,6 +207,12 @@ fn twelve_megapixels_stay_within_what_is_foretold() {
         let recipe = recipe(&format!(r#"[{{"name":"a",{steps}}}]"#));
         within(file, &recipe).unwrap_or_else(|error| panic!("{steps}: {error}"));
     }
+    // What the first is done with is nothing that the second could use.
+    let recipe = recipe(
+        r#"[{"name":"a","crop":{"x":0,"y":0,"width":4000,"height":2990},"resize":{"width":300},"watermark":false},
+            {"name":"b","watermark":false,"format":"jpeg","progressive":true}]"#,
+    );
+    within(&photo, &recipe).unwrap_or_else(|error| panic!("a crop, then a progressive JPEG: {error}"));
 }
 
 /// At a smaller scale there are fewer pixels, but all the coefficients of a progressive photo.
