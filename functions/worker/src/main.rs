@@ -15,7 +15,8 @@ fn main() -> Result<(), Error> {
     serve(vars)
 }
 
-#[tokio::main]
+// What takes time is done by studios and by threads of its own; for the rest, one thread less to be woken.
+#[tokio::main(flavor = "current_thread")]
 async fn serve(vars: Vars) -> Result<(), Error> {
     telemetry::init_json(vars.optional("RUST_LOG").as_deref());
     let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL)?;

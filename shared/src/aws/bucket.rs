@@ -213,16 +213,18 @@ impl Bucket {
             (None, Some(tag)) => request.if_match(format!("\"{tag}\"")),
             (None, None) => request,
         };
-        let object = request.send().await.map_err(fetch_error)?;
+        let mut object = request.send().await.map_err(fetch_error)?;
         let length = object.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
         if length > limit {
             return Err(FetchError::TooLarge(length));
         }
         let e_tag = unquoted(object.e_tag());
         let metadata = object.metadata().cloned().unwrap_or_default();
-        let body = object.body.collect().await.map_err(cut_short)?;
-        // Not `to_vec`, which goes byte by byte.
-        let bytes = Vec::from(body.into_bytes());
+        // Piece by piece: the SDK's `collect` has the whole of it in memory twice.
+        let mut bytes = Vec::with_capacity(length as usize);
+        while let Some(piece) = object.body.try_next().await.map_err(cut_short)? {
+            bytes.extend_from_slice(&piece);
+        }
         if bytes.len() as u64 != length {
             let short = format!("the body ended after {} of {length} bytes", bytes.len());
             return Err(cut_short(short));
