@@ -19,9 +19,9 @@ BURSTS = [
     ("all clients hold the line", Settings(1000, holds=True)),
     ("the same, 200 reserved for `job-status`", Settings(1000, holds=True, status_reserved=200)),
     ("AWS's defaults", Settings(100_000)),
-    ("`MaximumConcurrency` 150", Settings(100_000, maximum=150)),
-    ("`MaximumConcurrency` 350, concurrency 10,000, table warmed to 12,000",
-     Settings(100_000, maximum=350, account=10_000, warm=12_000)),
+    ("`MaximumConcurrency` 80", Settings(100_000, maximum=80)),
+    ("`MaximumConcurrency` 200, concurrency 10,000, table warmed to 12,000",
+     Settings(100_000, maximum=200, account=10_000, warm=12_000)),
     ("concurrency 10,000, table warmed to 40,000, 32 shards", Settings(100_000, shards=32, account=10_000, warm=40_000)),
 ]  # fmt: skip
 

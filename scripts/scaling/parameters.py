@@ -6,11 +6,11 @@ What is measured stands first, so that new figures go in one place; `scripts/sca
 # Processor time is milliseconds of one vCPU, on the x86-64 machine that Darkroom is developed on.
 MEASURED = {
     # One photo of 12 megapixels, by recipe: everything that the worker and its studio do.
-    "photo_cpu": {"default": 375, "fit 1600": 100},
+    "photo_cpu": {"default": 145, "fit 1600": 87},
     # Of that, what runs beside rendering: the classifier's inference and its input.
-    "classify_cpu": 31,
+    "classify_cpu": 25,
     # The worker's cold start: the model is loaded and optimised, two studios are opened.
-    "worker_start_cpu": 200,
+    "worker_start_cpu": 110,
     # The other functions' cold start.
     "start_cpu": 12,
     # Bytes of a job's row after each write, by DynamoDB's rules for sizes, of a job with one derivative and a file name of
