@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::File;
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -17,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use shared::recipe::Recipe;
 
 use crate::classify::{Classifier, Description};
-use crate::image::{self, Animation, Header, Photo, View, Watermarker, spare};
+use crate::image::{self, Animation, Header, Photo, View, Watermarker};
 use crate::{MAX_PIXELS, watermarker};
 
 /// Processor time of each step, in milliseconds.
@@ -64,9 +63,7 @@ fn develop(
         steps.insert(step, clock.elapsed().1);
         clock = Clock::start();
     };
-    let mut source = File::open(photo)?;
-    let mut file = spare::room_for_file(source.metadata()?.len() as usize);
-    source.read_to_end(&mut file)?;
+    let file = std::fs::read(photo)?;
     done("read");
     let header = Header::read(&file, MAX_PIXELS)?;
     let scale = header.scale(Some(recipe), &view)?;

@@ -78,8 +78,9 @@ impl Header {
             rendering = rendering.max(made.0);
             output = MAX_OUTPUT.min(output + made.1);
         }
-        // An animation is read while its derivatives are made; of other files the memory is held.
-        let rendering = raster.saturating_add(rendering + output + self.bytes);
+        // An animation is read while its derivatives are made.
+        let read = if frames.is_some() { self.bytes } else { 0 };
+        let rendering = raster.saturating_add(rendering + output + read);
         let studio = decoding.max(rendering).saturating_add(OVERHEAD);
         // The worker has its copy of the file until the studio has one, and the derivatives that are finished, of which
         // the last is sent when the raster is gone.

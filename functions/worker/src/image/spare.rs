@@ -1,9 +1,8 @@
-//! Memory of files and pictures that are done with, for the next ones: to get pages from the kernel costs more than to fill
-//! them.
+//! Memory of pictures that are done with, for the next ones: to get pages from the kernel costs more than to fill them.
 //!
 //! A vector comes empty from here, so nothing of the picture before is ever seen. Each thread has its own. What a derivative
 //! holds is a part of what it was foretold, and is given back before the next one of the same photo: a picture is finished
-//! with when it has been resized, and when it has been encoded, a file when it has been decoded.
+//! with when it has been resized, and when it has been encoded.
 
 use std::cell::RefCell;
 
@@ -17,24 +16,20 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty vector with room for a picture of so many bytes. If nothing that is held suits, all of it is given back first.
+/// An empty vector with room for so many bytes. If nothing that is held suits, all of it is given back first.
 pub(super) fn room(bytes: usize) -> Vec<u8> {
-    taken(bytes).unwrap_or_else(|| {
-        if bytes >= LEAST {
-            clear();
+    if bytes < LEAST {
+        return Vec::with_capacity(bytes);
+    }
+    let suits = |spare: &Vec<u8>| (bytes..=bytes * 2).contains(&spare.capacity());
+    let found = SPARE.with_borrow_mut(|spare| {
+        let found = spare.iter().position(suits).map(|at| spare.swap_remove(at));
+        if found.is_none() {
+            spare.clear();
         }
-        Vec::with_capacity(bytes)
-    })
-}
-
-/// An empty vector with room for a file of so many bytes. What does not suit stays, for the pictures to come.
-pub(crate) fn room_for_file(bytes: usize) -> Vec<u8> {
-    taken(bytes).unwrap_or_else(|| Vec::with_capacity(bytes))
-}
-
-fn taken(bytes: usize) -> Option<Vec<u8>> {
-    let suits = |spare: &Vec<u8>| bytes >= LEAST && (bytes..=bytes * 2).contains(&spare.capacity());
-    SPARE.with_borrow_mut(|spare| spare.iter().position(suits).map(|at| spare.swap_remove(at)))
+        found
+    });
+    found.unwrap_or_else(|| Vec::with_capacity(bytes))
 }
 
 /// As many zeros.
@@ -88,7 +83,6 @@ mod tests {
         }
         keep(vec![7; 3 * MIB]);
         drop(room(MIB / 2));
-        drop(room_for_file(MIB));
         assert_eq!(held(), 3 * MIB);
     }
 

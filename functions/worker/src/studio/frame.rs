@@ -52,22 +52,13 @@ pub(super) fn send(to: &mut impl Write, bytes: &[u8]) -> Result<(), FrameError> 
 
 /// Receives at most `limit` bytes.
 pub(super) fn receive(from: &mut impl Read, limit: usize) -> Result<Vec<u8>, FrameError> {
-    receive_into(from, limit, Vec::with_capacity)
-}
-
-/// Receives at most `limit` bytes into an empty vector with room for as many as there are.
-pub(super) fn receive_into(
-    from: &mut impl Read,
-    limit: usize,
-    room: impl FnOnce(usize) -> Vec<u8>,
-) -> Result<Vec<u8>, FrameError> {
     let mut length = [0; 4];
     from.read_exact(&mut length).map_err(FrameError::Gone)?;
     let length = u32::from_le_bytes(length) as usize;
     if length > limit {
         return Err(FrameError::TooLong { length, limit });
     }
-    let mut bytes = room(length);
+    let mut bytes = Vec::with_capacity(length);
     let read = from.by_ref().take(length as u64).read_to_end(&mut bytes).map_err(FrameError::Gone)?;
     if read < length { Err(FrameError::Gone(ErrorKind::UnexpectedEof.into())) } else { Ok(bytes) }
 }

@@ -12,7 +12,7 @@ use shared::recipe::ImageName;
 use super::frame::{self, FrameError};
 use super::limits::{self, Watchdog};
 use super::message::{Answer, Order, Rest};
-use crate::image::{self, Animation, Header, ImageError, Photo, Rendered, Watermarker, Watermarks, spare};
+use crate::image::{self, Animation, Header, ImageError, Photo, Rendered, Watermarker, Watermarks};
 
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub(super) fn serve() -> Result<(), Box<dyn Error>> {
             order => order?,
         };
         let limited = watchdog.limit(order.budget);
-        let file = frame::receive_into(&mut orders, order.bytes, spare::room_for_file)?;
+        let file = frame::receive(&mut orders, order.bytes)?;
         let mut images = BTreeMap::new();
         for (name, length) in &order.images {
             images.insert(name.clone(), frame::receive(&mut orders, *length)?);

@@ -20,7 +20,7 @@ use shared::recipe::{DerivativeSpec, OutputFormat, Recipe, WatermarkChoice};
 use super::cost::{LOSSLESS_WEBP, MAX_OUTPUT, area, lossy_webp};
 use super::gif::{COPIES, Frames, frames};
 use super::header::Header;
-use super::{ImageError, Rendered, resize, spare};
+use super::{ImageError, Rendered, resize};
 use screen::Screen;
 
 /// Most frames.
@@ -137,13 +137,10 @@ pub(super) fn memory(frames: Frames, spec: &DerivativeSpec, last: bool) -> (u64,
 }
 
 impl Animation {
-    /// Keeps the file if any derivative needs its frames, and its memory otherwise.
+    /// Keeps the file if any derivative needs its frames.
     pub(crate) fn of(file: Vec<u8>, header: &Header, recipe: Option<&Recipe>) -> Result<Option<Self>, ImageError> {
-        let Some(frames) = survey(&file, header, recipe)? else {
-            spare::keep(file);
-            return Ok(None);
-        };
-        Ok(Some(Self { file, frames }))
+        let frames = survey(&file, header, recipe)?;
+        Ok(frames.map(|frames| Self { file, frames }))
     }
 
     /// A derivative of all frames, of at most `room` bytes; none if it is one of a single picture.
