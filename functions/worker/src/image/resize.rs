@@ -1,19 +1,15 @@
 //! Fits a picture into the box that a recipe asks for.
 
-use std::borrow::Cow;
-use std::error::Error;
+mod convolve;
 
-use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8x3, U8x4};
-use fast_image_resize::{CropBox, FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+use std::borrow::Cow;
+
+use fast_image_resize::{CropBox, FilterType, ResizeAlg, ResizeOptions};
 use shared::recipe::{Color, Fit, MAX_SIDE, Resize};
 
+pub(super) use self::convolve::BAND;
+use self::convolve::{fits_in_place, fitted, in_place, laid, lanczos};
 use super::raster::{self, Raster};
-use super::spare;
-
-/// Rows of the result that are made at a time, so that what lies between the two passes over them is not one more picture in
-/// memory. Weights are computed for each band anew: of a quarter as many rows, that takes a quarter of the whole time.
-pub(super) const BAND: u32 = 256;
 
 /// Which part of the source becomes a picture of which size.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,12 +96,18 @@ pub(super) fn resize<'a>(raster: Cow<'a, Raster>, source: (u32, u32), resize: &R
     let (width, height) = (part(size.0, source.0, from.0), part(size.1, source.1, from.1));
     let rest = |of: u32, part: f64| (f64::from(of) - part) / 2.0;
     let from = CropBox { left: rest(size.0, width), top: rest(size.1, height), width, height };
-    let resized = if canvas == to {
-        fitted(&raster, from, to, &lanczos())
-    } else {
-        laid(&raster, from, ground(canvas, &raster, resize.background), canvas, to, &lanczos())
+    let resized = match raster {
+        Cow::Owned(raster) if canvas == to && fits_in_place(&raster, from, to) => in_place(raster, from, to),
+        raster => {
+            let resized = if canvas == to {
+                fitted(&raster, from, to, &lanczos())
+            } else {
+                laid(&raster, from, ground(canvas, &raster, resize.background), canvas, to, &lanczos())
+            };
+            raster::finish(raster);
+            resized
+        }
     };
-    raster::finish(raster);
     Cow::Owned(resized)
 }
 
@@ -129,64 +131,10 @@ fn all(raster: &Raster) -> CropBox {
     CropBox { left: 0.0, top: 0.0, width: raster.width().into(), height: raster.height().into() }
 }
 
-/// Colours are weighted by their alpha, or invisible ones would bleed into the edges.
-fn lanczos() -> ResizeOptions {
-    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).use_alpha(true)
-}
-
-/// A part of the picture, in this size.
-fn fitted(raster: &Raster, from: CropBox, to: (u32, u32), options: &ResizeOptions) -> Raster {
-    laid(raster, from, spare::zeros(to.0 as usize * to.1 as usize * raster.channels()), to, to, options)
-}
-
-/// The same in the middle of a canvas, whose bytes are `data`.
-fn laid(
-    raster: &Raster,
-    from: CropBox,
-    mut data: Vec<u8>,
-    canvas: (u32, u32),
-    to: (u32, u32),
-    options: &ResizeOptions,
-) -> Raster {
-    match raster.channels() {
-        3 => convolve::<U8x3>(raster, from, &mut data, canvas, to, options),
-        _ => convolve::<U8x4>(raster, from, &mut data, canvas, to, options),
-    }
-    .expect("a raster holds exactly its pixels, and no plan reaches beyond them");
-    Raster::new(canvas.0, canvas.1, raster.has_alpha(), data)
-}
-
 /// A canvas of one colour, with as many channels as the picture.
 fn ground((width, height): (u32, u32), raster: &Raster, Color([r, g, b]): Color) -> Vec<u8> {
     let pixels = width as usize * height as usize;
     if raster.has_alpha() { [r, g, b, 255].repeat(pixels) } else { [r, g, b].repeat(pixels) }
-}
-
-/// Of one pixel type: the resizer's own choice at run time would have thirteen of them compiled, for two minutes.
-fn convolve<P: PixelTrait>(
-    raster: &Raster,
-    from: CropBox,
-    data: &mut [u8],
-    canvas: (u32, u32),
-    (width, height): (u32, u32),
-    options: &ResizeOptions,
-) -> Result<(), Box<dyn Error>> {
-    let source = TypedImageRef::<P>::from_buffer(raster.width(), raster.height(), raster.bytes())?;
-    let (left, top) = ((canvas.0 - width) / 2, (canvas.1 - height) / 2);
-    // With alpha all at once: the source is multiplied by it each time.
-    let band = if raster.has_alpha() { height } else { BAND };
-    let above = |row: u32| from.top + from.height * (f64::from(row) / f64::from(height));
-    let mut resizer = Resizer::new();
-    for first in (0..height).step_by(band as usize) {
-        let count = band.min(height - first);
-        let target = TypedImage::<P>::from_buffer(canvas.0, canvas.1, data)?;
-        let mut target = TypedCroppedImageMut::new(target, left, top + first, width, count)?;
-        // As above: a rounding error may not reach beyond.
-        let rows = (above(first + count) - above(first)).min(f64::from(raster.height()) - above(first));
-        let options = options.crop(from.left, above(first), from.width, rows);
-        resizer.resize_typed(&source, &mut target, &options)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -254,33 +202,6 @@ mod tests {
                     let near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= 1);
                     assert!(near, "{source:?} {json} at {x}, {y}: {found:?}");
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn bands_do_not_show() {
-        let noise = |width: u32, height: u32| {
-            let bytes = (0..u64::from(width * height * 3)).map(|n| (n * n * 31 % 65_521) as u8).collect();
-            Raster::new(width, height, false, bytes)
-        };
-        for (size, to) in
-            [((150, 800), (90, 563)), ((50, 61), (200, 300)), ((64, 1000), (64, 529)), ((90, 300), (45, 300))]
-        {
-            let raster = noise(size.0, size.1);
-            // A part that begins within a pixel.
-            let part =
-                CropBox { left: 3.25, top: 7.6, width: f64::from(size.0) - 9.5, height: f64::from(size.1) - 11.3 };
-            for from in [all(&raster), part] {
-                let source = TypedImageRef::<U8x3>::from_buffer(size.0, size.1, raster.bytes()).unwrap();
-                let mut target = TypedImage::<U8x3>::new(to.0, to.1);
-                let options = lanczos().crop(from.left, from.top, from.width, from.height);
-                Resizer::new().resize_typed(&source, &mut target, &options).unwrap();
-                let expected = target.pixels().iter().flat_map(|pixel| pixel.0);
-                // Weights are rounded as finely as the largest of a band allows, once for each pass.
-                let found = fitted(&raster, from, to, &lanczos());
-                let worst = found.bytes().iter().zip(expected).map(|(&a, b)| a.abs_diff(b)).max();
-                assert!(worst <= Some(2), "{size:?} {to:?}: {worst:?}");
             }
         }
     }

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 /// Bytes that are held at most: a picture of twelve megapixels, and a derivative.
-const MOST: usize = 48 << 20;
+pub(super) const MOST: usize = 48 << 20;
 
 /// Bytes below which memory comes and goes with the allocator, which keeps so much at hand itself.
 const LEAST: usize = 1 << 20;
