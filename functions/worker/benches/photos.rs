@@ -1,8 +1,18 @@
 //! Photos one after another, without a pipeline around: what `scripts/bench` sets beside its peers.
 //!
-//! One process, no studio: neither the peers confine what they decode. The model has a thread of its own, which loads it while
-//! the first photo is decoded; after that, one thread waits for the other. Each line of standard input names a photo and
-//! where its derivative goes, with a tab between; each line of the answer is JSON with what the photo shows and what it took.
+//! Starts with a model's folder and a recipe. One process, no studio: neither the peers confine what they decode. The model has a
+//! thread of its own, which loads it while the first photo is decoded; after that, one thread waits for the other. Each line of
+//! standard input names a photo and where its derivative goes, with a tab between; each line of the answer is JSON with what
+//! the photo shows and what it took. Takes the rooms of the worker that know pixels and models by their paths, so that they
+//! stay private.
+
+#![expect(unused, unreachable_pub, reason = "a program that uses a part of what it takes in")]
+#![expect(clippy::print_stdout, reason = "its answers")]
+
+#[path = "../src/classify/mod.rs"]
+mod classify;
+#[path = "../src/image/mod.rs"]
+mod image;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,19 +22,24 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
+use classify::{Classifier, Description};
+use image::{Animation, Header, Photo, View, Watermarker, Watermarks};
 use rustix::time::{ClockId, clock_gettime};
 use shared::recipe::Recipe;
 
-use crate::classify::{Classifier, Description};
-use crate::image::{self, Animation, Header, Photo, View, Watermarker};
-use crate::{MAX_PIXELS, watermarker};
+/// What the worker takes, if nobody says otherwise.
+const MAX_PIXELS: u64 = 100_000_000;
 
 /// Processor time of each step, in milliseconds.
 type Steps = BTreeMap<&'static str, f64>;
 
-/// Answers until standard input ends.
-pub(crate) fn serve(model: PathBuf, recipe: &str) -> Result<(), Box<dyn Error>> {
-    let recipe: Recipe = serde_json::from_str(recipe)?;
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(model), Some(recipe)) = (arguments.next(), arguments.next()) else {
+        return Err("takes a model's folder and a recipe".into());
+    };
+    let model = PathBuf::from(model);
+    let recipe: Recipe = serde_json::from_slice(recipe.as_encoded_bytes())?;
     let description = Description::read(&model)?;
     let view = description.view();
     let ((views, to_classify), (found, labels)) = (channel::<Vec<u8>>(), channel());
@@ -36,7 +51,8 @@ pub(crate) fn serve(model: PathBuf, recipe: &str) -> Result<(), Box<dyn Error>> 
             let _ = found.send(answer.predicted_class);
         }
     });
-    let watermarker = watermarker();
+    let text = "© Darkroom".to_owned().try_into()?;
+    let watermarker = Watermarker::new(Watermarks { text, images: [].into() });
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (photo, derivative) = line.split_once('\t').ok_or("a photo and its derivative")?;

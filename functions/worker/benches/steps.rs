@@ -1,17 +1,27 @@
-//! Each step by itself, by Criterion: to see what a change to one of them does.
+//! Each step of a photo by itself, by Criterion: to see what a change to one of them does.
+//!
+//! Takes the rooms of the worker that know pixels and models by their paths, so that they stay private.
+
+#![expect(unused, unreachable_pub, reason = "a program that uses a part of what it takes in")]
+
+#[path = "../src/classify/mod.rs"]
+mod classify;
+#[path = "../src/image/mod.rs"]
+mod image;
 
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 
+use classify::Classifier;
 use criterion::{BatchSize, Criterion};
+use image::{Header, ImageError, Photo, Scale, Watermarker, Watermarks};
 use mozjpeg::{ColorSpace, Compress, Decompress};
 use serde_json::json;
 use shared::recipe::Recipe;
 
-use crate::classify::Classifier;
-use crate::image::{self, Header, ImageError, Photo, Scale};
-use crate::{MAX_PIXELS, watermarker};
+/// What the worker takes, if nobody says otherwise.
+const MAX_PIXELS: u64 = 100_000_000;
 
 /// Width and height of the photo, in pixels.
 const SIZE: (usize, usize) = (4000, 3000);
@@ -27,7 +37,7 @@ const RECIPES: [(&str, &str); 7] = [
     ("to 1600 as JPEG, blurred", r#"{"resize":{"width":1600},"filters":[{"blur":5}]}"#),
 ];
 
-pub(crate) fn measure() {
+fn main() {
     let mut criterion = Criterion::default().sample_size(20).configure_from_args();
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/efficientnet-lite0");
     let classifier = Classifier::load(&model).expect("a model that is in order");
@@ -47,7 +57,8 @@ pub(crate) fn measure() {
     let view = classifier.view().of(&photo);
     criterion.bench_function("classify", |bencher| bencher.iter(|| classifier.answer(classifier.prepare(&view))));
 
-    let watermarker = watermarker();
+    let text = "© Darkroom".to_owned().try_into().expect("a text that can be written");
+    let watermarker = Watermarker::new(Watermarks { text, images: [].into() });
     for (name, derivative) in RECIPES {
         let recipe = recipe(derivative);
         let render = |photo| {
