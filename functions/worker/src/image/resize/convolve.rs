@@ -124,6 +124,7 @@ fn bands(source: u32, from: CropBox, height: u32, most: u32) -> impl Iterator<It
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::all;
     use super::*;
 
     #[test]
@@ -151,11 +152,6 @@ mod tests {
                 assert!(worst <= Some(2), "{size:?} {to:?}: {worst:?}");
             }
         }
-    }
-
-    /// All of a picture.
-    fn all(raster: &Raster) -> CropBox {
-        CropBox { left: 0.0, top: 0.0, width: raster.width().into(), height: raster.height().into() }
     }
 
     #[test]
