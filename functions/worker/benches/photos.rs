@@ -16,7 +16,7 @@ mod image;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
