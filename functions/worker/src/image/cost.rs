@@ -14,7 +14,7 @@ use super::view::View;
 use super::{ImageError, Scale, animation, avif, crop, filters, profile, resize, watermark};
 
 /// Memory that photos at work may take together, in MiB: their files, pixels and derivatives, in the worker and its
-/// studios. With what the worker takes at rest, and the files that wait to be surveyed (one more than there are cores), it
+/// studios. With what these take at rest, and the files that wait to be surveyed (one more than there are cores), it
 /// stays below 700 on a machine of two cores, as long as a file may have 25 MiB.
 pub(crate) const MEMORY_MIB: u32 = 380;
 
@@ -82,8 +82,8 @@ impl Header {
         let read = if frames.is_some() { self.bytes } else { 0 };
         let rendering = raster.saturating_add(rendering + output + read);
         let studio = decoding.max(rendering).saturating_add(OVERHEAD);
-        // The worker has its copy of the file until the studio has one, and the derivatives that are finished, of which
-        // the last is sent when the raster is gone.
+        // The worker has its copy of the file until the studio has one, and the derivatives that are finished, of which the
+        // last is sent when its raster is gone, or held as part of what a studio takes at rest.
         let total = studio.max(decoding.saturating_add(self.bytes)).max(output * 2);
         if total > u64::from(MEMORY_MIB) << 20 {
             return Err(ImageError::TooMuchMemory);

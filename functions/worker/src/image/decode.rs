@@ -4,12 +4,12 @@ use std::io::Cursor;
 
 use image::codecs::{bmp::BmpDecoder, webp::WebPDecoder};
 use image::error::LimitErrorKind;
-use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
+use image::{ColorType, ImageDecoder, ImageResult, Limits};
 use shared::format::Format;
 
 use super::header::{Claim, Header};
 use super::raster::Raster;
-use super::{ImageError, Photo, Scale, gif, jpeg, orientation, png, profile, tiff};
+use super::{ImageError, Photo, Scale, gif, jpeg, orientation, png, profile, spare, tiff};
 
 impl Photo {
     /// Decodes the file that has this header, converts its colours, and turns it upright. A smaller scale counts for JPEG
@@ -40,21 +40,24 @@ fn with<D: ImageDecoder>(format: Format, decoder: ImageResult<D>, claim: &Claim)
     limits.max_image_width = Some(claim.width);
     limits.max_image_height = Some(claim.height);
     limits.max_alloc = Some(claim.decoding);
-    let image = decoder.and_then(|mut decoder| {
+    let pixels = decoder.and_then(|mut decoder| {
         decoder.set_limits(limits)?;
-        DynamicImage::from_decoder(decoder)
+        let ((width, height), color) = (decoder.dimensions(), decoder.color_type());
+        let mut data = spare::zeros(decoder.total_bytes() as usize);
+        decoder.read_image(&mut data)?;
+        Ok((width, height, color, data))
     });
-    let image = image.map_err(|error| match error {
+    let (width, height, color, data) = pixels.map_err(|error| match error {
         image::ImageError::Unsupported(_) => ImageError::UnsupportedFormat { detected: "an image of a rare kind" },
         image::ImageError::Limits(error) if matches!(error.kind(), LimitErrorKind::InsufficientMemory) => {
             ImageError::TooMuchMemory
         }
         error => ImageError::corrupt(format, error),
     })?;
-    let (width, height) = (image.width(), image.height());
-    Ok(if image.color().has_alpha() {
-        Raster::from_rgba(width, height, image.into_rgba8().into_raw())
+    // The two that these decoders have.
+    Ok(if color == ColorType::Rgba8 {
+        Raster::from_rgba(width, height, data)
     } else {
-        Raster::new(width, height, false, image.into_rgb8().into_raw())
+        Raster::new(width, height, false, data)
     })
 }

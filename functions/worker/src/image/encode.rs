@@ -81,21 +81,15 @@ pub(super) fn encode(
     if !fits(&raster, format) {
         return Err(ImageError::TooLongForFormat { format, width, height });
     }
-    let quality = spec.quality.unwrap_or(DEFAULT_QUALITY);
     let mut output = Output::new(room);
-    let written = match format {
-        Format::Jpeg => {
-            let written = libjpeg::caught(|| jpeg(&raster, quality, spec.progressive, &mut output));
+    let written = match raster {
+        // Indexes of colours take the pixels' place.
+        Cow::Owned(raster) if format == Format::Gif => gif(raster, &mut output),
+        raster => {
+            let written = write(&raster, format, spec, &mut output);
             raster::finish(raster);
-            written.map_err(Problem::from)
+            written
         }
-        Format::Png => png(&raster, &mut output),
-        Format::Webp if spec.lossless => lossless_webp(&raster, &mut output),
-        Format::Webp => lossy_webp(&raster, quality, &mut output),
-        Format::Gif => gif(raster.into_owned(), &mut output),
-        Format::Bmp => bmp(&raster, &mut output),
-        Format::Tiff => tiff(&raster, &mut output),
-        Format::Avif => avif::write(&raster, quality, &mut output),
     };
     match written {
         _ if output.is_exceeded() => Err(ImageError::OutputTooLarge),
@@ -110,6 +104,20 @@ pub(super) fn encode(
 
 /// What an encoder says that failed.
 pub(super) type Problem = Box<dyn Error + Send + Sync>;
+
+fn write(raster: &Raster, format: Format, spec: &DerivativeSpec, out: &mut Output) -> Result<(), Problem> {
+    let quality = spec.quality.unwrap_or(DEFAULT_QUALITY);
+    match format {
+        Format::Jpeg => Ok(libjpeg::caught(|| jpeg(raster, quality, spec.progressive, out))?),
+        Format::Png => png(raster, out),
+        Format::Webp if spec.lossless => lossless_webp(raster, out),
+        Format::Webp => lossy_webp(raster, quality, out),
+        Format::Gif => gif(raster.clone(), out),
+        Format::Bmp => bmp(raster, out),
+        Format::Tiff => tiff(raster, out),
+        Format::Avif => avif::write(raster, quality, out),
+    }
+}
 
 /// JPEG. Transparency falls on white.
 fn jpeg(raster: &Raster, quality: Quality, progressive: bool, out: &mut Output) -> io::Result<()> {
@@ -241,4 +249,24 @@ fn tiff(raster: &Raster, out: &mut Output) -> Result<(), Problem> {
         file.write_image::<colortype::RGB8>(raster.width(), raster.height(), raster.bytes())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::spare;
+
+    #[test]
+    fn what_a_picture_was_in_is_held_for_the_next_one() {
+        let bytes = 512 * 1024 * 3;
+        let picture = Raster::new(1024, 512, false, vec![90; bytes]);
+        let spec: DerivativeSpec = serde_json::from_str(r#"{"name":"full"}"#).unwrap();
+        for format in [Format::Jpeg, Format::Png, Format::Webp, Format::Bmp, Format::Tiff, Format::Avif] {
+            for (raster, expected) in [(Cow::Owned(picture.clone()), bytes), (Cow::Borrowed(&picture), 0)] {
+                spare::clear();
+                encode(raster, format, &spec, usize::MAX).unwrap();
+                assert_eq!(spare::held(), expected, "{format:?}");
+            }
+        }
+    }
 }

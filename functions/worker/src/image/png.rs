@@ -8,9 +8,9 @@ use std::io::Cursor;
 use png::{BitDepth, ColorType, Decoder, DecodingError, InterlaceInfo, Limits, Transformations};
 use shared::format::Format;
 
-use super::ImageError;
 use super::header::Claim;
 use super::raster::{Raster, Samples, narrow};
+use super::{ImageError, spare};
 
 /// Memory a decoder may take besides its rows, in bytes: the chunks it keeps, and inflating.
 const OVERHEAD: u64 = 2 << 20;
@@ -111,7 +111,7 @@ fn pixels(bytes: &[u8], limit: usize) -> Result<Raster, DecodingError> {
     let channels = if samples.has_alpha() { 4 } else { 3 };
     let size = width as usize * height as usize * channels;
     let interlaced = reader.info().interlaced;
-    let mut data = if interlaced { vec![0; size] } else { Vec::with_capacity(size) };
+    let mut data = if interlaced { spare::zeros(size) } else { spare::room(size) };
     let (mut narrowed, mut row) = (Vec::new(), Vec::new());
     while let Some(next) = reader.next_interlaced_row()? {
         let place = *next.interlace();

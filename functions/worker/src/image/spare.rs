@@ -2,7 +2,7 @@
 //!
 //! A vector comes empty from here, so nothing of the picture before is ever seen. Each thread has its own. What a derivative
 //! holds is a part of what it was foretold, and is given back before the next one of the same photo: a picture is finished
-//! with when it has been resized into another one, and when it has been encoded as a JPEG.
+//! with when it has been resized into another one, and when it has been encoded.
 
 use std::cell::RefCell;
 

@@ -89,7 +89,7 @@ impl<'a> Film<'a> {
         self.alpha |= part.has_alpha();
         // What stands in front of the chunks of a file is not kept.
         let room = self.room - self.length + HEADER + CHUNK + EXTENDED;
-        let file = encode::encode(Cow::Owned(part), Format::Webp, self.spec, room)?;
+        let file = encode::encode(Cow::Borrowed(&part), Format::Webp, self.spec, room)?;
         let mut chunks = &file[HEADER..];
         if chunks.starts_with(b"VP8X") {
             chunks = &chunks[CHUNK + EXTENDED..];
