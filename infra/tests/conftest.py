@@ -1,0 +1,100 @@
+"""Darkroom as it is deployed: the template that ships, by the script that ships, with the functions' own binaries."""
+
+import json
+
+import pytest
+from emulator import ROOT, Emulator
+
+STACK = "darkroom"
+FUNCTIONS = ("RequestUploadFunction", "DispatcherFunction", "WorkerFunction", "JobStatusFunction")
+
+
+class Deployed:
+    """A stack, and what its users do with it."""
+
+    def __init__(self, emulator, stack):
+        self.aws, self.stack = emulator, stack
+        [found] = emulator.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+        self.uploads, self.processed = self.outputs["UploadBucketName"], self.outputs["ProcessedBucketName"]
+        # The emulator's own address of an API: names below localhost are not resolved everywhere.
+        api = self.outputs["ApiUrl"].removeprefix("https://").split(".")[0]
+        self.api = f"{emulator.endpoint}/_aws/execute-api/{api}/$default"
+
+    def resource(self, logical):
+        found = self.aws.client("cloudformation").describe_stack_resource(StackName=self.stack, LogicalResourceId=logical)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
+
+    def call(self, method, path, status=200, **options):
+        answer = self.aws.requests(method, self.api + path, **options)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}\n{self.logs()}"
+        return answer.json()
+
+    def upload(self, photo, **wishes):
+        """Uploads as a browser does; answers the slot."""
+        slot = self.call("POST", "/uploads", json=wishes)
+        put = self.aws.requests("PUT", slot["uploadUrl"], data=photo, headers=slot["headers"])
+        assert put.status_code == 200, put.text
+        return slot
+
+    def ended(self, job_id):
+        """The job, once it is over."""
+        for _ in range(6):
+            job = self.call("GET", f"/jobs/{job_id}?wait=20")
+            if job["status"] in ("COMPLETED", "FAILED"):
+                return job
+        raise AssertionError(f"{job}\n{self.logs()}")
+
+    def completed(self, job_id):
+        job = self.ended(job_id)
+        assert job["status"] == "COMPLETED", f"{job}\n{self.logs()}"
+        return job
+
+    def invoke(self, logical, event):
+        answer = self.aws.client("lambda").invoke(FunctionName=self.resource(logical), Payload=json.dumps(event))
+        payload = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, payload
+        return payload
+
+    def logs(self):
+        """The last that each function said."""
+        logs, lines = self.aws.client("logs"), []
+        for function in FUNCTIONS:
+            group = self.resource(function.replace("Function", "Logs"))
+            events = logs.filter_log_events(logGroupName=group)["events"]
+            lines += [f"{function}: {event['message'].strip()}" for event in events[-20:]]
+        return "\n".join(lines)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory):
+    emulator = Emulator(tmp_path_factory.mktemp("emulator"))
+    yield emulator
+    emulator.stop()
+
+
+def allow_batches(emulator, role):
+    """AWS has no permissions for SQS's batches: who may send one message may send ten. The emulator asks for them by their names."""
+    iam = emulator.client("iam")
+    document = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
+    for statement in document["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        statement["Action"] = actions + [f"{action}Batch" for action in actions if action.startswith("sqs:")]
+    iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(document))
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator):
+    emulator.run("scripts/deploy", "--endpoint-url", emulator.endpoint, "--stack-name", STACK)
+    deployed = Deployed(emulator, STACK)
+    # The emulator takes a parameter's number for text here, and then receives nothing.
+    mapping = deployed.resource("WorkMapping")
+    emulator.client("lambda").update_event_source_mapping(UUID=mapping, ScalingConfig={"MaximumConcurrency": 10})
+    for function in FUNCTIONS:
+        allow_batches(emulator, deployed.resource(function.replace("Function", "Role")))
+    return deployed
+
+
+@pytest.fixture(scope="session")
+def cat():
+    return (ROOT / "assets" / "samples" / "cat.jpg").read_bytes()

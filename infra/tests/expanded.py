@@ -1,0 +1,115 @@
+"""The template as CloudFormation gets it: expanded from SAM, and looked up by what things are. As a program it prints it."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "infra" / "template.yaml"
+FUNCTIONS = {
+    "request-upload": "RequestUploadFunction",
+    "dispatcher": "DispatcherFunction",
+    "worker": "WorkerFunction",
+    "job-status": "JobStatusFunction",
+}
+
+
+class NoManagedPolicies:
+    """Darkroom's roles take none, so there is nothing to look up."""
+
+    def load(self):
+        return {}
+
+
+def expand():
+    source = yaml_parse(TEMPLATE.read_text())
+    for logical in FUNCTIONS.values():
+        # The translator takes code that has been uploaded only.
+        source["Resources"][logical]["Properties"]["CodeUri"] = "s3://bucket/key"
+    return transform(source, {}, NoManagedPolicies())
+
+
+class Template:
+    """An expanded template. What a resource refers to is text here: `${Name}` or `${Name.Attribute}`."""
+
+    def __init__(self, document):
+        self.document = document
+        self.resources = {name: flat(resource) for name, resource in document["Resources"].items()}
+
+    def copy(self):
+        return Template(copy.deepcopy(self.document))
+
+    def of(self, kind):
+        """The resources of a kind, such as `S3::Bucket`."""
+        return {name: r for name, r in self.resources.items() if r["Type"] == f"AWS::{kind}"}
+
+    def properties(self, name):
+        return self.resources[name].get("Properties", {})
+
+    def default(self, parameter):
+        return self.document["Parameters"][parameter]["Default"]
+
+    def statements(self, kind):
+        """Of policies of a kind: whose they are, and the statement."""
+        for name in self.of(kind):
+            for statement in listed(self.properties(name)["PolicyDocument"]["Statement"]):
+                yield name, statement
+
+    def role_statements(self):
+        for name in self.of("IAM::Role"):
+            for policy in self.properties(name).get("Policies", []):
+                for statement in listed(policy["PolicyDocument"]["Statement"]):
+                    yield name, statement
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def flat(value):
+    """Intrinsic functions as text, and both sides of a condition that has any."""
+    if isinstance(value, list):
+        return [item for item in map(flat, value) if item != "${AWS::NoValue}"]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"Ref": name}:
+            return f"${{{name}}}"
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"${{{name}.{attribute}}}"
+        case {"Fn::GetAtt": str(text)}:
+            return f"${{{text}}}"
+        case {"Fn::Sub": str(text)}:
+            return text
+        case {"Fn::Join": [between, parts]}:
+            parts = flat(parts)
+            return between.join(parts) if isinstance(parts, list) else parts
+        case {"Fn::If": [_, yes, no]}:
+            return flat(yes) if flat(no) == "${AWS::NoValue}" else [flat(yes), flat(no)]
+    return {key: flat(inner) for key, inner in value.items()}
+
+
+def source(path):
+    return (ROOT / path).read_text()
+
+
+def variables_of(function):
+    """Names of the environment variables that a function reads, by whether it needs them: as its config.rs has it."""
+    config = source(f"functions/{function}/src/config.rs").split("#[cfg(test)]")[0]
+    required = set(re.findall(r'required\(\s*"([A-Z_]+)"', config))
+    optional = set(re.findall(r'(?:optional|path_or|number_or|url_ttl_or)\(\s*"([A-Z_]+)"', config))
+    # What `Vars` has for several functions.
+    for helper, names in {"buckets": {"UPLOAD_BUCKET", "PROCESSED_BUCKET"}}.items():
+        required |= names if f"vars.{helper}()" in config else set()
+    for helper in ("max_upload_bytes", "job_ttl", "allowed_origins"):
+        name = {"job_ttl": "JOB_TTL_DAYS"}.get(helper, helper.upper())
+        optional |= {name} if f"vars.{helper}()" in config else set()
+    return required, optional | {"RUST_LOG"}
+
+
+if __name__ == "__main__":
+    print(json.dumps(expand(), indent=1))

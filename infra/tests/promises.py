@@ -1,0 +1,370 @@
+"""What the template has to keep, each promise a function that raises if it is broken. `test_template.py` holds the template to
+them, and each of them to broken templates."""
+
+import json
+import re
+
+from expanded import FUNCTIONS, listed, source, variables_of
+
+PROMISES = []
+
+
+def promise(check):
+    PROMISES.append(check)
+    return check
+
+
+ROLES = {function: logical.replace("Function", "Role") for function, logical in FUNCTIONS.items()}
+# Names something of this stack.
+OURS = re.compile(r"\$\{AWS::StackName\}|\$\{[A-Za-z]+(\.Arn)?\}")
+
+
+def lambda_functions(template):
+    return {function: template.properties(logical) for function, logical in FUNCTIONS.items()}
+
+
+@promise
+def buckets_are_private_and_kept(template):
+    assert len(template.of("S3::Bucket")) == 2
+    for name, bucket in template.of("S3::Bucket").items():
+        properties = bucket["Properties"]
+        block = properties["PublicAccessBlockConfiguration"]
+        assert block == dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True), name
+        assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}], name
+        assert properties["VersioningConfiguration"]["Status"] == "Enabled", name
+        assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"], name
+        assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain", name
+
+
+@promise
+def what_was_left_or_replaced_is_deleted(template):
+    for name in template.of("S3::Bucket"):
+        rules = template.properties(name)["LifecycleConfiguration"]["Rules"]
+        [always] = [rule for rule in rules if "AbortIncompleteMultipartUpload" in rule]
+        assert always["Status"] == "Enabled" and "Prefix" not in always, name
+        assert always["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] <= 7, name
+        # Versions must outlive the queue: the worker reads the one that its message names.
+        queue = template.properties("WorkQueue")
+        assert always["NoncurrentVersionExpiration"]["NoncurrentDays"] * 86_400 >= queue["MessageRetentionPeriod"], name
+
+
+@promise
+def nothing_goes_without_tls(template):
+    def refuses(statement, action):
+        return (
+            statement["Effect"] == "Deny"
+            and statement["Principal"] == "*"
+            and action in listed(statement["Action"])
+            and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        )
+
+    def refused(kind, action):
+        statements = [s for _, s in template.statements(kind) if refuses(s, action)]
+        return {resource for statement in statements for resource in listed(statement["Resource"])}
+
+    buckets = {f"${{{name}.Arn}}{rest}" for name in template.of("S3::Bucket") for rest in ("", "/*")}
+    assert refused("S3::BucketPolicy", "s3:*") == buckets
+    assert refused("SQS::QueuePolicy", "sqs:*") == {f"${{{name}.Arn}}" for name in template.of("SQS::Queue")}
+    assert refused("SNS::TopicPolicy", "sns:Publish") == {f"${{{name}}}" for name in template.of("SNS::Topic")}
+    for kind, owner in (("S3::BucketPolicy", "Bucket"), ("SQS::QueuePolicy", "Queues"), ("SNS::TopicPolicy", "Topics")):
+        for name in template.of(kind):
+            owners = listed(template.properties(name)[owner])
+            for statement in template.properties(name)["PolicyDocument"]["Statement"]:
+                named = {re.match(r"\$\{(\w+)", resource)[1] for resource in listed(statement["Resource"])}
+                assert named == {owner.strip("${}") for owner in owners}, name
+
+
+@promise
+def an_old_upload_url_is_refused(template):
+    [statement] = [s for name, s in template.statements("S3::BucketPolicy") if s["Sid"] == "YoungUrlsOnly"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert statement["Resource"] == "${UploadBucket.Arn}/*"
+    assert statement["Condition"] == {"NumericGreaterThan": {"s3:signatureAge": "${UploadUrlTtlSeconds}000"}}
+    variables = template.properties("RequestUploadFunction")["Environment"]["Variables"]
+    assert variables["UPLOAD_URL_TTL_SECONDS"] == "${UploadUrlTtlSeconds}"
+
+
+@promise
+def uploads_wake_the_dispatcher_and_nothing_else_does(template):
+    [notification] = template.properties("UploadBucket")["NotificationConfiguration"]["LambdaConfigurations"]
+    assert notification["Event"] == "s3:ObjectCreated:*"
+    assert notification["Function"] == "${DispatcherFunction.Arn}"
+    assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
+    assert "NotificationConfiguration" not in template.properties("ProcessedBucket")
+    # S3 tries out whether it may notify when the bucket is made.
+    assert "UploadsMayInvokeDispatcher" in listed(template.resources["UploadBucket"]["DependsOn"])
+    permission = template.properties("UploadsMayInvokeDispatcher")
+    assert permission["FunctionName"] == "${DispatcherFunction.Arn}"
+    assert permission["SourceArn"] == "arn:${AWS::Partition}:s3:::" + template.properties("UploadBucket")["BucketName"]
+
+
+@promise
+def only_this_account_invokes_functions(template):
+    principals = {"s3.amazonaws.com", "events.amazonaws.com", "apigateway.amazonaws.com"}
+    assert len(template.of("Lambda::Permission")) == 6
+    for name in template.of("Lambda::Permission"):
+        permission = template.properties(name)
+        assert permission["Action"] == "lambda:InvokeFunction", name
+        assert permission["Principal"] in principals, name
+        assert permission["SourceAccount"] == "${AWS::AccountId}", name
+        assert OURS.search(permission["SourceArn"].replace("${AWS::Partition}", "")), name
+    for name in template.of("Lambda::Url"):
+        raise AssertionError(name)
+
+
+@promise
+def messages_outlast_invocations(template):
+    queue, dead = template.properties("WorkQueue"), template.properties("DeadLetterQueue")
+    worker = template.properties("WorkerFunction")
+    assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
+    [attempts] = re.findall(r"MAX_ATTEMPTS: u32 = (\d+)", source("shared/src/job/life.rs") + source("shared/src/job/mod.rs"))
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "${DeadLetterQueue.Arn}", "maxReceiveCount": int(attempts)}
+    assert dead["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+    allow = dead["RedriveAllowPolicy"]
+    assert allow["redrivePermission"] == "byQueue"
+    assert [arn.rsplit(":", 1)[1] for arn in allow["sourceQueueArns"]] == [queue["QueueName"].rsplit(":", 1)[-1]]
+    for name in template.of("SQS::Queue"):
+        assert template.properties(name)["SqsManagedSseEnabled"] is True, name
+
+
+@promise
+def the_mapping_names_what_failed(template):
+    [mapping] = template.of("Lambda::EventSourceMapping").values()
+    mapping = mapping["Properties"]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (mapping["EventSourceArn"], mapping["FunctionName"]) == ("${WorkQueue.Arn}", "${WorkerFunction}")
+    assert mapping["BatchSize"] == "${WorkerBatchSize}"
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] == "${WorkerMaximumConcurrency}"
+    assert template.default("WorkerBatchSize") == 10
+
+
+@promise
+def events_that_fail_are_kept(template):
+    [config] = template.of("Lambda::EventInvokeConfig").values()
+    config = config["Properties"]
+    assert config["FunctionName"] == "${DispatcherFunction}"
+    assert config["MaximumRetryAttempts"] == 2
+    assert config["DestinationConfig"]["OnFailure"]["Destination"] == "${DispatcherFailureQueue.Arn}"
+
+
+@promise
+def the_clocks_ask_for_what_the_dispatcher_knows(template):
+    known = re.search(r"enum Action \{([^}]*)\}", source("functions/dispatcher/src/event.rs"))[1]
+    clocks = {}
+    for name in template.of("Events::Rule"):
+        rule = template.properties(name)
+        [target] = rule["Targets"]
+        assert target["Arn"] == "${DispatcherFunction.Arn}", name
+        assert rule.get("State", "ENABLED") == "ENABLED", name
+        clocks[json.loads(target["Input"])["action"]] = rule["ScheduleExpression"]
+        allowed = [p["Properties"]["SourceArn"] for p in template.of("Lambda::Permission").values()]
+        assert f"${{{name}.Arn}}" in allowed, name
+    assert set(clocks) == {action.lower() for action in re.findall(r"\w+", known)}
+    assert clocks == {"reconcile": "rate(5 minutes)", "sweep": "rate(1 day)"}
+
+
+@promise
+def the_table_is_the_one_that_the_code_knows(template):
+    table = template.resources["JobTable"]
+    code = source("infra/local/src/dynamodb.rs")
+    properties = table["Properties"]
+    keys = lambda schema: tuple(key["AttributeName"] for key in schema)
+    indexes = {(i["IndexName"], *keys(i["KeySchema"])): i["Projection"]["ProjectionType"] for i in properties["GlobalSecondaryIndexes"]}
+    names = re.findall(r'const BY_\w+: \(&str, &str, &str\) = \("(\w+)", "(\w+)", "(\w+)"\)', code)
+    assert set(indexes) == set(names)
+    assert {index[0]: kind for index, kind in indexes.items()} == {"byKey": "ALL", "byStatus": "ALL", "byDue": "KEYS_ONLY"}
+    assert keys(properties["KeySchema"]) == ("jobId",)
+    [expires] = re.findall(r'attribute_name\("(\w+)"\)', code.split("TimeToLiveSpecification::builder")[1][:80])
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": expires, "Enabled": True}
+    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["SSESpecification"]["SSEEnabled"] is True
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+
+
+@promise
+def each_function_has_a_role_of_its_own(template):
+    assert len(template.of("IAM::Role")) == len(FUNCTIONS)
+    for function, properties in lambda_functions(template).items():
+        assert properties["Role"] == f"${{{ROLES[function]}.Arn}}", function
+        role = template.properties(ROLES[function])
+        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}, function
+        assert "ManagedPolicyArns" not in role, function
+
+
+@promise
+def no_role_may_do_anything_or_to_anything(template):
+    for role, statement in template.role_statements():
+        assert statement["Effect"] == "Allow", role
+        assert not {"NotAction", "NotResource"} & set(statement), role
+        for action in listed(statement["Action"]):
+            assert "*" not in action, (role, action)
+        if listed(statement["Action"]) == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]:
+            # X-Ray knows no resources.
+            continue
+        for resource in listed(statement["Resource"]):
+            assert resource != "*" and OURS.search(resource.replace("${AWS::Partition}", "")), (role, resource)
+            assert "*" not in resource or re.search(r":s3:::[^*]+/(uploads|processed|results)/\*$", resource), (role, resource)
+
+
+@promise
+def each_function_has_the_variables_that_it_reads(template):
+    for function, properties in lambda_functions(template).items():
+        variables = properties["Environment"]["Variables"]
+        required, optional = variables_of(function)
+        assert required <= set(variables), (function, required - set(variables))
+        # The function would not see it, and who sets it would wonder.
+        assert set(variables) <= required | optional, (function, set(variables) - required - optional)
+        # These stand in the package, where the code looks for them.
+        assert optional - set(variables) <= {"MODEL_DIR", "DEFAULT_RECIPE"}, (function, optional - set(variables))
+        expected = {"UPLOAD_BUCKET": template.properties("UploadBucket")["BucketName"],
+                    "PROCESSED_BUCKET": template.properties("ProcessedBucket")["BucketName"],
+                    "DYNAMODB_TABLE": "${JobTable}", "SQS_QUEUE_URL": "${WorkQueue}", "NOTIFY_TOPIC_ARN": "${NotificationTopic}"}  # fmt: skip
+        for name in expected.keys() & variables.keys():
+            assert variables[name] == expected[name], (function, name)
+
+
+@promise
+def defaults_are_those_of_the_code(template):
+    code = source("shared/src/config.rs") + "".join(source(f"functions/{function}/src/config.rs") for function in FUNCTIONS)
+    # `url_ttl_or("UPLOAD_URL_TTL_SECONDS", 300)` and the like.
+    found = dict(re.findall(r'_or\("([A-Z_]+)", ([\d_]+)', code))
+    for parameter, variable in (
+        ("UploadUrlTtlSeconds", "UPLOAD_URL_TTL_SECONDS"),
+        ("DownloadUrlTtlSeconds", "DOWNLOAD_URL_TTL_SECONDS"),
+        ("MaxPixels", "MAX_PIXELS"),
+        ("JobTtlDays", "JOB_TTL_DAYS"),
+    ):
+        assert template.default(parameter) == int(found[variable]), parameter
+    assert template.default("MaxUploadBytes") == 25 * 1024 * 1024
+    assert template.default("WatermarkText") == "© Darkroom"
+
+
+@promise
+def functions_have_time_and_memory(template):
+    for function, properties in lambda_functions(template).items():
+        assert properties["Runtime"] == "provided.al2023" and properties["Handler"] == "bootstrap", function
+        assert properties["Architectures"] == ["${Architecture}"], function
+        # An HTTP API waits for half a minute; `?wait=` takes 20 s of it.
+        assert properties["Timeout"] == (60 if function in ("worker", "dispatcher") else 30), function
+    assert template.properties("WorkerFunction")["MemorySize"] == "${WorkerMemory}"
+    assert template.default("WorkerMemory") == 1769
+    assert template.document["Parameters"]["WorkerMemory"]["MinValue"] >= 1024
+
+
+@promise
+def logs_are_json_and_end(template):
+    groups = set()
+    for function, properties in lambda_functions(template).items():
+        logging = properties["LoggingConfig"]
+        assert logging["LogFormat"] == "JSON", function
+        groups.add(logging["LogGroup"].strip("${}"))
+    assert len(groups) == len(FUNCTIONS)
+    groups.add(template.properties("ApiStage")["AccessLogSettings"]["DestinationArn"].strip("${}").removesuffix(".Arn"))
+    assert set(template.of("Logs::LogGroup")) == groups
+    for name in groups:
+        assert template.properties(name)["RetentionInDays"] == "${LogRetentionDays}", name
+    for function, role in ROLES.items():
+        [statement] = [s for name, s in template.role_statements() if name == role and "logs:PutLogEvents" in listed(s["Action"])]
+        logs = template.properties(FUNCTIONS[function])["LoggingConfig"]["LogGroup"].strip("${}")
+        assert statement["Resource"] == f"${{{logs}.Arn}}", function
+
+
+@promise
+def access_logs_tell_no_query(template):
+    entry = json.loads(template.properties("ApiStage")["AccessLogSettings"]["Format"])
+    assert "$context.requestId" in entry.values() and "$context.status" in entry.values()
+    assert not [value for value in entry.values() if "path" in value.lower() or "query" in value.lower()]
+
+
+@promise
+def routes_are_those_of_the_code(template):
+    routes = source("infra/local/src/gateway/route.rs").split("const ROUTES")[1].split("];")[0]
+    expected = {
+        f"{method} {path}": f"{function}Integration"
+        for method, path, function in re.findall(r'\(Method::(\w+), "([^"]+)", Function::(\w+)\)', routes)
+    }
+    assert len(expected) == 7
+    expected["$default"] = "JobStatusIntegration"
+    found = {}
+    for route in template.of("ApiGatewayV2::Route").values():
+        properties = route["Properties"]
+        assert properties["ApiId"] == "${Api}"
+        found[properties["RouteKey"]] = re.fullmatch(r"integrations/\$\{(\w+)\}", properties["Target"])[1]
+    assert found == expected
+    allowed = {p["Properties"]["FunctionName"] for p in template.of("Lambda::Permission").values()
+               if p["Properties"]["Principal"] == "apigateway.amazonaws.com"}  # fmt: skip
+    for name in set(expected.values()):
+        integration = template.properties(name)
+        assert integration["IntegrationUri"] == f"${{{name.replace('Integration', 'Function')}.Arn}}", name
+        assert (integration["IntegrationType"], integration["PayloadFormatVersion"]) == ("AWS_PROXY", "2.0"), name
+        assert integration["IntegrationUri"] in allowed, name
+
+
+@promise
+def the_api_is_throttled(template):
+    settings = template.properties("ApiStage")["DefaultRouteSettings"]
+    assert settings["ThrottlingRateLimit"] == "${ApiRateLimit}"
+    assert settings["ThrottlingBurstLimit"] == "${ApiBurstLimit}"
+    assert 0 < template.default("ApiRateLimit") <= 10_000 and 0 < template.default("ApiBurstLimit") <= 5_000
+
+
+@promise
+def notices_are_encrypted(template):
+    assert template.properties("NotificationTopic")["KmsMasterKeyId"]
+
+
+# What goes wrong, and the metrics that show it, by whose they are.
+ALARMS = {
+    "AWS/SQS": {
+        ("ApproximateNumberOfMessagesVisible", "${DeadLetterQueue.QueueName}"),
+        ("ApproximateNumberOfMessagesVisible", "${DispatcherFailureQueue.QueueName}"),
+        ("ApproximateAgeOfOldestMessage", "${WorkQueue.QueueName}"),
+    },
+    "AWS/Lambda": {(metric, f"${{{logical}}}") for metric in ("Errors", "Throttles", "Duration") for logical in FUNCTIONS.values()},
+    "AWS/ApiGateway": {("5xx", "${Api}"), ("Latency", "${Api}")},
+}
+
+
+@promise
+def what_goes_wrong_raises_an_alarm(template):
+    found = {namespace: set() for namespace in ALARMS}
+    for name in template.of("CloudWatch::Alarm"):
+        alarm = template.properties(name)
+        found[alarm["Namespace"]].add((alarm["MetricName"], alarm["Dimensions"][0]["Value"]))
+        assert alarm["AlarmActions"] == ["${AlarmTopic}"], name
+        assert alarm.get("ActionsEnabled", True) is True, name
+        assert alarm["ComparisonOperator"].startswith("GreaterThan"), name
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible":
+            # One message is one photo that nobody works on any more.
+            assert (alarm["Threshold"], alarm["Period"] * alarm["EvaluationPeriods"]) == (1, 60), name
+        if alarm["MetricName"] == "Duration":
+            timeout = template.properties(alarm["Dimensions"][0]["Value"].strip("${}"))["Timeout"]
+            assert 750 * timeout <= alarm["Threshold"] < 1000 * timeout, name
+    assert found == ALARMS
+    [sender] = [s for name, s in template.statements("SNS::TopicPolicy") if s["Sid"] == "Alarms"]
+    assert (sender["Principal"], sender["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    assert sender["Resource"] == "${AlarmTopic}"
+    assert sender["Condition"] == {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
+
+
+@promise
+def each_alarm_has_an_entry_in_the_runbook(template):
+    entries = re.findall(r"^### (\w+Alarm)$", source("docs/operate.md"), re.MULTILINE)
+    assert sorted(entries) == sorted(template.of("CloudWatch::Alarm"))
+
+
+@promise
+def mail_goes_to_who_asked_for_it(template):
+    asked = {name: (s["Condition"], s["Properties"]["TopicArn"], s["Properties"]["Endpoint"]) for name, s in template.of("SNS::Subscription").items()}
+    assert asked == {
+        "NotificationMail": ("SomebodyIsNotified", "${NotificationTopic}", "${NotifyEmail}"),
+        "AlarmMail": ("SomebodyIsAlarmed", "${AlarmTopic}", "${AlarmEmail}"),
+    }
+
+
+@promise
+def outputs_have_the_names_that_users_script_by(template):
+    expected = {"ApiUrl", "UploadBucketName", "ProcessedBucketName", "JobTableName", "QueueUrl", "DeadLetterQueueUrl", "TopicArn"}
+    assert expected <= set(template.document["Outputs"])

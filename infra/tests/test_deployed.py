@@ -1,0 +1,174 @@
+"""Whole jobs through the deployed stack: functions run with their roles' credentials, so a permission that is missing fails a test."""
+
+import base64
+import io
+import json
+import time
+from contextlib import contextmanager
+
+from PIL import Image, ImageChops
+
+
+def image(deployed, url):
+    answer = deployed.aws.requests("GET", url)
+    assert answer.status_code == 200, answer.text
+    return Image.open(io.BytesIO(answer.content)), answer
+
+
+def test_a_photo_is_uploaded_classified_and_watermarked(deployed, cat):
+    slot = deployed.upload(cat, filename="my cat.jpg", size=len(cat))
+    job = deployed.completed(slot["jobId"])
+    assert "cat" in job["classification"]["predictedClass"]
+    picture, answer = image(deployed, job["downloadUrl"])
+    source = Image.open(io.BytesIO(cat))
+    assert picture.size == source.size
+    assert "my%20cat" in answer.headers["content-disposition"]
+    # The watermark stands bottom right.
+    box = ImageChops.difference(picture.convert("RGB"), source.convert("RGB")).point(lambda v: 255 * (v > 60)).getbbox()
+    assert box and box[0] > source.width // 2 and box[1] > source.height // 2, box
+
+
+def test_an_object_that_was_copied_has_a_job(deployed, cat):
+    key = "uploads/2026/Ünï cöde+plus.jpg"
+    deployed.aws.client("s3").put_object(Bucket=deployed.uploads, Key=key, Body=cat)
+    for _ in range(100):
+        jobs = deployed.call("GET", "/jobs", params={"key": key})["jobs"]
+        if jobs:
+            break
+        time.sleep(0.2)
+    [job] = jobs
+    assert deployed.completed(job["jobId"])["source"]["key"] == key
+    assert job["jobId"] in {job["jobId"] for job in deployed.call("GET", "/jobs?status=COMPLETED")["jobs"]}
+
+
+def test_the_routes_of_the_older_client(deployed, cat):
+    text = base64.b64encode(cat).decode()
+    submitted = deployed.call("POST", "/image", json={"image": text})
+    deployed.completed(submitted["job_id"])
+    result = deployed.call("GET", "/results", params={"job_id": submitted["job_id"]})
+    assert (result["status"], len(result["predictions"]["top_5_predictions"])) == ("completed", 5)
+    at_once = deployed.call("POST", "/classify", json={"image": text})
+    assert at_once == result["predictions"]
+
+
+def test_a_bad_photo_fails_at_once(deployed):
+    job = deployed.ended(deployed.upload(b"no photo at all")["jobId"])
+    assert (job["status"], job["errorCode"], job["attempts"]) == ("FAILED", "UNSUPPORTED_FORMAT", 1)
+
+
+def test_nobody_gets_in_without_a_signature(deployed, cat):
+    slot = deployed.call("POST", "/uploads", json={})
+    plain = slot["uploadUrl"].split("?")[0]
+    assert deployed.aws.requests("PUT", plain, data=cat).status_code == 403
+    assert deployed.aws.requests("GET", f"{deployed.aws.endpoint}/{deployed.uploads}").status_code == 403
+    other = slot["headers"] | {"content-type": "text/html"}
+    assert deployed.aws.requests("PUT", slot["uploadUrl"], data=cat, headers=other).status_code == 403
+
+
+def test_a_finished_job_is_announced(deployed, cat):
+    sqs, sns, topic = deployed.aws.client("sqs"), deployed.aws.client("sns"), deployed.outputs["TopicArn"]
+    url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allowed]})})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    slot = deployed.upload(cat, metadata={"album": "7"})
+    deployed.completed(slot["jobId"])
+    for _ in range(10):
+        for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2, MaxNumberOfMessages=10).get("Messages", []):
+            notice = json.loads(message["Body"])
+            if notice["jobId"] == slot["jobId"]:
+                assert (notice["status"], notice["metadata"]) == ("COMPLETED", {"album": "7"})
+                return
+    raise AssertionError(deployed.logs())
+
+
+@contextmanager
+def without(deployed, logical, action):
+    """Takes an action away from a function's role."""
+    iam, role = deployed.aws.client("iam"), deployed.resource(logical)
+    before = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
+    after = json.loads(json.dumps(before))
+    for statement in after["Statement"]:
+        statement["Action"] = [one for one in statement["Action"] if one.removesuffix("Batch") != action]
+    after["Statement"] = [statement for statement in after["Statement"] if statement["Action"]]
+    assert after != before
+    iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(after))
+    yield
+    iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(before))
+
+
+def dead_letters(deployed):
+    attributes = deployed.aws.client("sqs").get_queue_attributes(
+        QueueUrl=deployed.outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def move_dead_letters(deployed):
+    """What a redrive comes to. The emulator knows no StartMessageMoveTask; scripts/redrive is tried on the laptop's SQS."""
+    sqs, dead = deployed.aws.client("sqs"), deployed.outputs["DeadLetterQueueUrl"]
+    for message in sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]:
+        attributes = message["MessageAttributes"]
+        sqs.send_message(QueueUrl=deployed.outputs["QueueUrl"], MessageBody=message["Body"], MessageAttributes=attributes)
+        sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+
+
+def test_a_job_that_fails_five_times_is_a_dead_letter_and_a_redrive_starts_it_anew(deployed, cat):
+    with without(deployed, "WorkerRole", "s3:PutObject"):
+        slot = deployed.upload(cat)
+        job = deployed.ended(slot["jobId"])
+        assert (job["status"], job["errorCode"], job["attempts"]) == ("FAILED", "RETRIES_EXHAUSTED", 5)
+        for _ in range(50):
+            if dead_letters(deployed):
+                break
+            time.sleep(0.2)
+        assert dead_letters(deployed) == 1
+    move_dead_letters(deployed)
+    for _ in range(100):
+        if deployed.call("GET", f"/jobs/{slot['jobId']}")["status"] == "COMPLETED":
+            break
+        time.sleep(0.2)
+    assert deployed.completed(slot["jobId"])["attempts"] == 6
+    assert dead_letters(deployed) == 0
+
+
+def test_an_event_that_failed_is_kept_and_reconcile_makes_up_for_it(deployed, cat):
+    key = "uploads/quiet.jpg"
+    sqs = deployed.aws.client("sqs")
+    with without(deployed, "DispatcherRole", "sqs:SendMessage"):
+        deployed.aws.client("s3").put_object(Bucket=deployed.uploads, Key=key, Body=cat)
+        for _ in range(100):
+            failures = sqs.receive_message(QueueUrl=deployed.resource("DispatcherFailureQueue")).get("Messages", [])
+            if failures:
+                break
+            time.sleep(0.2)
+    assert key in json.dumps(json.loads(failures[0]["Body"])), failures
+    # The row is there, and due some minutes later.
+    [job] = deployed.call("GET", "/jobs", params={"key": key})["jobs"]
+    assert job["status"] == "PENDING"
+    make_due(deployed, job["jobId"])
+    assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] >= 1
+    deployed.completed(job["jobId"])
+
+
+def make_due(deployed, job_id):
+    deployed.aws.client("dynamodb").update_item(
+        TableName=deployed.outputs["JobTableName"],
+        Key={"jobId": {"S": job_id}},
+        UpdateExpression="SET dueAt = :then",
+        ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00.000000Z"}},
+    )
+
+
+def test_the_sweep_finds_nothing_where_all_have_jobs(deployed):
+    assert deployed.invoke("DispatcherFunction", {"action": "sweep"}) == {"found": 0}
+
+
+def test_a_photo_that_is_gone_fails_at_once(deployed, cat):
+    # Its role may list: S3 would say 403 otherwise, and the worker would try again and again.
+    slot = deployed.call("POST", "/uploads", json={})
+    body = {"jobId": slot["jobId"], "s3Key": slot["key"], "bucket": deployed.uploads}
+    deployed.aws.client("sqs").send_message(QueueUrl=deployed.outputs["QueueUrl"], MessageBody=json.dumps(body))
+    job = deployed.ended(slot["jobId"])
+    assert (job["errorCode"], job["attempts"]) == ("SOURCE_MISSING", 1)

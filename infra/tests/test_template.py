@@ -1,0 +1,172 @@
+"""The template keeps its promises, and each promise would notice if it did not: it is held to templates with one mistake."""
+
+import pytest
+from expanded import Template, expand
+from promises import PROMISES
+
+
+@pytest.fixture(scope="module")
+def template():
+    return Template(expand())
+
+
+@pytest.mark.parametrize("check", PROMISES, ids=lambda check: check.__name__)
+def test_the_template_keeps_a_promise(template, check):
+    check(template)
+
+
+class Resources:
+    """Makes a mistake in a template: what is at a path is changed, or taken away."""
+
+    def __init__(self, document):
+        self.document = document
+
+    def at(self, path):
+        *steps, last = path.split("/")
+        place = self.document if steps and steps[0] in ("Parameters", "Outputs") else self.document["Resources"]
+        for step in steps:
+            place = place[int(step) if isinstance(place, list) else step]
+        return place, int(last) if isinstance(place, list) else last
+
+
+def put(path, value):
+    def mistake(document):
+        place, last = Resources(document).at(path)
+        assert place.get(last) != value if isinstance(place, dict) else place[last] != value
+        place[last] = value
+
+    return mistake
+
+
+def drop(path):
+    def mistake(document):
+        place, last = Resources(document).at(path)
+        del place[last]
+
+    return mistake
+
+
+def add(path, value):
+    def mistake(document):
+        place, last = Resources(document).at(path)
+        place[last].append(value)
+
+    return mistake
+
+
+UPLOADS, PROCESSED = "UploadBucket/Properties", "ProcessedBucket/Properties"
+TLS = "PolicyDocument/Statement/0"
+WORK = "Properties/Policies/1/PolicyDocument/Statement"
+SOMEBODYS = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::somebody-elses/*"}
+
+MISTAKES = [
+    ("buckets_are_private_and_kept", put(f"{UPLOADS}/PublicAccessBlockConfiguration/BlockPublicPolicy", False)),
+    ("buckets_are_private_and_kept", drop(f"{PROCESSED}/PublicAccessBlockConfiguration/RestrictPublicBuckets")),
+    ("buckets_are_private_and_kept", put(f"{UPLOADS}/OwnershipControls/Rules/0/ObjectOwnership", "ObjectWriter")),
+    ("buckets_are_private_and_kept", put(f"{PROCESSED}/VersioningConfiguration/Status", "Suspended")),
+    ("buckets_are_private_and_kept", put(f"{UPLOADS}/BucketEncryption/ServerSideEncryptionConfiguration", [])),
+    ("buckets_are_private_and_kept", drop("UploadBucket/DeletionPolicy")),
+    ("what_was_left_or_replaced_is_deleted", drop(f"{UPLOADS}/LifecycleConfiguration/Rules/0/AbortIncompleteMultipartUpload")),
+    ("what_was_left_or_replaced_is_deleted", put(f"{UPLOADS}/LifecycleConfiguration/Rules/0/Status", "Disabled")),
+    ("what_was_left_or_replaced_is_deleted", put(f"{UPLOADS}/LifecycleConfiguration/Rules/0/NoncurrentVersionExpiration/NoncurrentDays", 1)),
+    ("nothing_goes_without_tls", put(f"UploadBucketPolicy/Properties/{TLS}/Effect", "Allow")),
+    ("nothing_goes_without_tls", put(f"ProcessedBucketPolicy/Properties/{TLS}/Action", "s3:GetObject")),
+    ("nothing_goes_without_tls", drop(f"UploadBucketPolicy/Properties/{TLS}/Resource/1")),
+    ("nothing_goes_without_tls", put("ProcessedBucketPolicy/Properties/Bucket", {"Ref": "UploadBucket"})),
+    ("nothing_goes_without_tls", drop(f"QueuePolicy/Properties/{TLS}/Resource/2")),
+    ("nothing_goes_without_tls", drop("QueuePolicy/Properties/Queues/0")),
+    ("nothing_goes_without_tls", put(f"NotificationTopicPolicy/Properties/{TLS}/Condition", {"Bool": {"aws:SecureTransport": "true"}})),
+    ("an_old_upload_url_is_refused", put("UploadBucketPolicy/Properties/PolicyDocument/Statement/1/Action", "s3:GetObject")),
+    ("an_old_upload_url_is_refused", put("UploadBucketPolicy/Properties/PolicyDocument/Statement/1/Condition/NumericGreaterThan/s3:signatureAge", 604_800_000)),
+    ("an_old_upload_url_is_refused", put("RequestUploadFunction/Properties/Environment/Variables/UPLOAD_URL_TTL_SECONDS", 600)),
+    ("uploads_wake_the_dispatcher_and_nothing_else_does", put(f"{UPLOADS}/NotificationConfiguration/LambdaConfigurations/0/Event", "s3:ObjectCreated:Put")),
+    ("uploads_wake_the_dispatcher_and_nothing_else_does", drop(f"{UPLOADS}/NotificationConfiguration/LambdaConfigurations/0/Filter/S3Key/Rules/0")),
+    ("uploads_wake_the_dispatcher_and_nothing_else_does", put(f"{PROCESSED}/NotificationConfiguration", {"LambdaConfigurations": []})),
+    ("uploads_wake_the_dispatcher_and_nothing_else_does", put("UploadBucket/DependsOn", [])),
+    ("uploads_wake_the_dispatcher_and_nothing_else_does", put("UploadsMayInvokeDispatcher/Properties/FunctionName", {"Fn::GetAtt": ["WorkerFunction", "Arn"]})),
+    ("only_this_account_invokes_functions", drop("UploadsMayInvokeDispatcher/Properties/SourceAccount")),
+    ("only_this_account_invokes_functions", put("ApiMayInvokeWorker/Properties/SourceArn", "arn:aws:execute-api:*")),
+    ("only_this_account_invokes_functions", put("ApiMayInvokeWorker/Properties/Principal", "*")),
+    ("only_this_account_invokes_functions", put("ApiMayInvokeJobStatus/Properties/Action", "lambda:*")),
+    ("only_this_account_invokes_functions", drop("SweepClockMayInvokeDispatcher")),
+    ("messages_outlast_invocations", put("WorkQueue/Properties/VisibilityTimeout", 300)),
+    ("messages_outlast_invocations", put("WorkerFunction/Properties/Timeout", 120)),
+    ("messages_outlast_invocations", put("WorkQueue/Properties/RedrivePolicy/maxReceiveCount", 3)),
+    ("messages_outlast_invocations", put("DeadLetterQueue/Properties/MessageRetentionPeriod", 604_800)),
+    ("messages_outlast_invocations", put("DeadLetterQueue/Properties/RedriveAllowPolicy/redrivePermission", "allowAll")),
+    ("messages_outlast_invocations", put("DeadLetterQueue/Properties/RedriveAllowPolicy/sourceQueueArns", ["arn:aws:sqs:us-east-1:1:another"])),
+    ("messages_outlast_invocations", put("WorkQueue/Properties/SqsManagedSseEnabled", False)),
+    ("the_mapping_names_what_failed", drop("WorkMapping/Properties/FunctionResponseTypes")),
+    ("the_mapping_names_what_failed", put("WorkMapping/Properties/EventSourceArn", {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})),
+    ("the_mapping_names_what_failed", drop("WorkMapping/Properties/ScalingConfig/MaximumConcurrency")),
+    ("the_mapping_names_what_failed", put("Parameters/WorkerBatchSize/Default", 1)),
+    ("events_that_fail_are_kept", put("DispatcherInvocations/Properties/MaximumRetryAttempts", 0)),
+    ("events_that_fail_are_kept", put("DispatcherInvocations/Properties/DestinationConfig/OnFailure/Destination", {"Fn::GetAtt": ["WorkQueue", "Arn"]})),
+    ("the_clocks_ask_for_what_the_dispatcher_knows", put("ReconcileClock/Properties/ScheduleExpression", "rate(1 hour)")),
+    ("the_clocks_ask_for_what_the_dispatcher_knows", put("SweepClock/Properties/Targets/0/Input", '{"action":"clean"}')),
+    ("the_clocks_ask_for_what_the_dispatcher_knows", put("SweepClock/Properties/State", "DISABLED")),
+    ("the_clocks_ask_for_what_the_dispatcher_knows", drop("SweepClock")),
+    ("the_clocks_ask_for_what_the_dispatcher_knows", put("ReconcileClockMayInvokeDispatcher/Properties/SourceArn", {"Fn::GetAtt": ["SweepClock", "Arn"]})),
+    ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/GlobalSecondaryIndexes/2/KeySchema/1/AttributeName", "createdAt")),
+    ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/GlobalSecondaryIndexes/0/Projection/ProjectionType", "KEYS_ONLY")),
+    ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/TimeToLiveSpecification/AttributeName", "ttl")),
+    ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled", False)),
+    ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/BillingMode", "PROVISIONED")),
+    ("the_table_is_the_one_that_the_code_knows", put("JobTable/DeletionPolicy", "Delete")),
+    ("each_function_has_a_role_of_its_own", put("JobStatusFunction/Properties/Role", {"Fn::GetAtt": ["WorkerRole", "Arn"]})),
+    ("each_function_has_a_role_of_its_own", put("WorkerRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", {"AWS": "*"})),
+    ("each_function_has_a_role_of_its_own", put("WorkerRole/Properties/ManagedPolicyArns", ["arn:aws:iam::aws:policy/AmazonS3FullAccess"])),
+    ("no_role_may_do_anything_or_to_anything", put(f"WorkerRole/{WORK}/0/Action", "s3:*")),
+    ("no_role_may_do_anything_or_to_anything", put(f"WorkerRole/{WORK}/0/Resource", "*")),
+    ("no_role_may_do_anything_or_to_anything", put(f"DispatcherRole/{WORK}/4/Resource", {"Fn::Sub": "${JobTable.Arn}/index/*"})),
+    ("no_role_may_do_anything_or_to_anything", put(f"RequestUploadRole/{WORK}/0/Resource", {"Fn::Sub": "arn:${AWS::Partition}:s3:::${AWS::StackName}-uploads/*"})),
+    ("no_role_may_do_anything_or_to_anything", add(f"JobStatusRole/{WORK}", SOMEBODYS)),
+    ("each_function_has_the_variables_that_it_reads", drop("WorkerFunction/Properties/Environment/Variables/SQS_QUEUE_URL")),
+    ("each_function_has_the_variables_that_it_reads", drop("JobStatusFunction/Properties/Environment/Variables/ALLOWED_ORIGINS")),
+    ("each_function_has_the_variables_that_it_reads", put("WorkerFunction/Properties/Environment/Variables/WATERMARK", "x")),
+    ("each_function_has_the_variables_that_it_reads", put("WorkerFunction/Properties/Environment/Variables/PROCESSED_BUCKET", {"Ref": "UploadBucket"})),
+    ("defaults_are_those_of_the_code", put("Parameters/UploadUrlTtlSeconds/Default", 3600)),
+    ("defaults_are_those_of_the_code", put("Parameters/MaxPixels/Default", 1_000_000)),
+    ("functions_have_time_and_memory", put("JobStatusFunction/Properties/Timeout", 10)),
+    ("functions_have_time_and_memory", put("WorkerFunction/Properties/MemorySize", 512)),
+    ("functions_have_time_and_memory", put("WorkerFunction/Properties/Runtime", "provided.al2")),
+    ("functions_have_time_and_memory", put("DispatcherFunction/Properties/Architectures", ["arm64"])),
+    ("logs_are_json_and_end", put("WorkerFunction/Properties/LoggingConfig/LogFormat", "Text")),
+    ("logs_are_json_and_end", drop("WorkerLogs/Properties/RetentionInDays")),
+    ("logs_are_json_and_end", put("WorkerFunction/Properties/LoggingConfig/LogGroup", {"Ref": "DispatcherLogs"})),
+    ("logs_are_json_and_end", put("WorkerRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource", {"Fn::GetAtt": ["ApiLogs", "Arn"]})),
+    ("access_logs_tell_no_query", put("ApiStage/Properties/AccessLogSettings/Format", '{"id":"$context.requestId","status":"$context.status","path":"$context.path"}')),
+    ("routes_are_those_of_the_code", drop("ResultsRoute")),
+    ("routes_are_those_of_the_code", put("JobRoute/Properties/RouteKey", "GET /jobs/{id}")),
+    ("routes_are_those_of_the_code", put("ClassifyRoute/Properties/Target", {"Fn::Sub": "integrations/${JobStatusIntegration}"})),
+    ("routes_are_those_of_the_code", put("WorkerIntegration/Properties/PayloadFormatVersion", "1.0")),
+    ("routes_are_those_of_the_code", put("WorkerIntegration/Properties/IntegrationUri", {"Fn::GetAtt": ["DispatcherFunction", "Arn"]})),
+    ("the_api_is_throttled", drop("ApiStage/Properties/DefaultRouteSettings/ThrottlingBurstLimit")),
+    ("the_api_is_throttled", put("Parameters/ApiRateLimit/Default", 100_000)),
+    ("notices_are_encrypted", drop("NotificationTopic/Properties/KmsMasterKeyId")),
+    ("no_role_may_do_anything_or_to_anything", put("WorkerRole/Properties/Policies/2/Fn::If/1/PolicyDocument/Statement/0/Action", ["xray:*"])),
+    ("what_goes_wrong_raises_an_alarm", drop("DeadLettersAlarm")),
+    ("what_goes_wrong_raises_an_alarm", put("DeadLettersAlarm/Properties/AlarmActions", [])),
+    ("what_goes_wrong_raises_an_alarm", put("DeadLettersAlarm/Properties/Threshold", 10)),
+    ("what_goes_wrong_raises_an_alarm", put("DeadLettersAlarm/Properties/Dimensions/0/Value", {"Fn::GetAtt": ["WorkQueue", "QueueName"]})),
+    ("what_goes_wrong_raises_an_alarm", put("WorkerDurationAlarm/Properties/Threshold", 60_000)),
+    ("what_goes_wrong_raises_an_alarm", put("ApiErrorsAlarm/Properties/ComparisonOperator", "LessThanThreshold")),
+    ("what_goes_wrong_raises_an_alarm", put("AlarmTopicPolicy/Properties/PolicyDocument/Statement/1/Condition", {})),
+    ("each_alarm_has_an_entry_in_the_runbook", drop("QueueAgeAlarm")),
+    ("mail_goes_to_who_asked_for_it", put("AlarmMail/Properties/TopicArn", {"Ref": "NotificationTopic"})),
+    ("mail_goes_to_who_asked_for_it", drop("NotificationMail")),
+    ("outputs_have_the_names_that_users_script_by", drop("Outputs/TopicArn")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "mistake"), MISTAKES, ids=[f"{n}-{name}" for n, (name, _) in enumerate(MISTAKES)])
+def test_a_promise_notices_a_mistake(template, name, mistake):
+    [check] = [check for check in PROMISES if check.__name__ == name]
+    document = template.copy().document
+    mistake(document)
+    with pytest.raises((AssertionError, KeyError, ValueError, StopIteration)):
+        check(Template(document))
+
+
+def test_every_promise_is_held_to_a_mistake():
+    assert {check.__name__ for check in PROMISES} == {name for name, _ in MISTAKES}
