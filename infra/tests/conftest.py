@@ -6,6 +6,7 @@ import pytest
 from emulator import ROOT, Emulator
 
 STACK = "darkroom"
+WATERMARK = '© Jane "Doe"'
 FUNCTIONS = ("RequestUploadFunction", "DispatcherFunction", "WorkerFunction", "JobStatusFunction")
 
 
@@ -85,7 +86,7 @@ def allow_batches(emulator, role):
 
 @pytest.fixture(scope="session")
 def deployed(emulator):
-    emulator.run("scripts/deploy", "--endpoint-url", emulator.endpoint, "--stack-name", STACK)
+    emulator.run("scripts/deploy", "--endpoint-url", emulator.endpoint, "--stack-name", STACK, "--parameter", f"WatermarkText={WATERMARK}")
     deployed = Deployed(emulator, STACK)
     # The emulator takes a parameter's number for text here, and then receives nothing.
     mapping = deployed.resource("WorkMapping")

@@ -2,11 +2,15 @@
 
 import copy
 import json
+import os
 import re
 from pathlib import Path
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+# The translator wants one, whichever it is.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "infra" / "template.yaml"

@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import contextmanager
 
+from conftest import WATERMARK
 from PIL import Image, ImageChops
 
 
@@ -26,6 +27,11 @@ def test_a_photo_is_uploaded_classified_and_watermarked(deployed, cat):
     # The watermark stands bottom right.
     box = ImageChops.difference(picture.convert("RGB"), source.convert("RGB")).point(lambda v: 255 * (v > 60)).getbbox()
     assert box and box[0] > source.width // 2 and box[1] > source.height // 2, box
+
+
+def test_a_parameter_arrives_whole(deployed):
+    worker = deployed.aws.client("lambda").get_function_configuration(FunctionName=deployed.resource("WorkerFunction"))
+    assert worker["Environment"]["Variables"]["WATERMARK_TEXT"] == WATERMARK
 
 
 def test_an_object_that_was_copied_has_a_job(deployed, cat):
