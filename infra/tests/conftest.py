@@ -27,14 +27,14 @@ class Deployed:
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def call(self, method, path, status=200, **options):
-        answer = self.aws.requests(method, self.api + path, **options)
+        answer = self.aws.request(method, self.api + path, **options)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}\n{self.logs()}"
         return answer.json()
 
     def upload(self, photo, **wishes):
         """Uploads as a browser does; answers the slot."""
         slot = self.call("POST", "/uploads", json=wishes)
-        put = self.aws.requests("PUT", slot["uploadUrl"], data=photo, headers=slot["headers"])
+        put = self.aws.request("PUT", slot["uploadUrl"], data=photo, headers=slot["headers"])
         assert put.status_code == 200, put.text
         return slot
 

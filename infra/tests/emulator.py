@@ -105,5 +105,5 @@ class Emulator:
         assert program.returncode == 0, f"{command}:\n{program.stdout}\n{program.stderr}\n{self.log.read_text()[-5000:]}"
         return program.stdout
 
-    def requests(self, method, url, **options):
+    def request(self, method, url, **options):
         return requests.request(method, url, verify=self.authority, timeout=60, **options)

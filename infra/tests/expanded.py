@@ -107,11 +107,10 @@ def variables_of(function):
     required = set(re.findall(r'required\(\s*"([A-Z_]+)"', config))
     optional = set(re.findall(r'(?:optional|path_or|number_or|url_ttl_or)\(\s*"([A-Z_]+)"', config))
     # What `Vars` has for several functions.
-    for helper, names in {"buckets": {"UPLOAD_BUCKET", "PROCESSED_BUCKET"}}.items():
-        required |= names if f"vars.{helper}()" in config else set()
-    for helper in ("max_upload_bytes", "job_ttl", "allowed_origins"):
-        name = {"job_ttl": "JOB_TTL_DAYS"}.get(helper, helper.upper())
-        optional |= {name} if f"vars.{helper}()" in config else set()
+    if "vars.buckets()" in config:
+        required |= {"UPLOAD_BUCKET", "PROCESSED_BUCKET"}
+    shared = {"max_upload_bytes": "MAX_UPLOAD_BYTES", "job_ttl": "JOB_TTL_DAYS", "allowed_origins": "ALLOWED_ORIGINS"}
+    optional |= {name for helper, name in shared.items() if f"vars.{helper}()" in config}
     return required, optional | {"RUST_LOG"}
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 
 
 def image(deployed, url):
-    answer = deployed.aws.requests("GET", url)
+    answer = deployed.aws.request("GET", url)
     assert answer.status_code == 200, answer.text
     return Image.open(io.BytesIO(answer.content)), answer
 
@@ -65,10 +65,10 @@ def test_a_bad_photo_fails_at_once(deployed):
 def test_nobody_gets_in_without_a_signature(deployed, cat):
     slot = deployed.call("POST", "/uploads", json={})
     plain = slot["uploadUrl"].split("?")[0]
-    assert deployed.aws.requests("PUT", plain, data=cat).status_code == 403
-    assert deployed.aws.requests("GET", f"{deployed.aws.endpoint}/{deployed.uploads}").status_code == 403
+    assert deployed.aws.request("PUT", plain, data=cat).status_code == 403
+    assert deployed.aws.request("GET", f"{deployed.aws.endpoint}/{deployed.uploads}").status_code == 403
     other = slot["headers"] | {"content-type": "text/html"}
-    assert deployed.aws.requests("PUT", slot["uploadUrl"], data=cat, headers=other).status_code == 403
+    assert deployed.aws.request("PUT", slot["uploadUrl"], data=cat, headers=other).status_code == 403
 
 
 def test_a_finished_job_is_announced(deployed, cat):

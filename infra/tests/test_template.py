@@ -15,24 +15,20 @@ def test_the_template_keeps_a_promise(template, check):
     check(template)
 
 
-class Resources:
-    """Makes a mistake in a template: what is at a path is changed, or taken away."""
-
-    def __init__(self, document):
-        self.document = document
-
-    def at(self, path):
-        *steps, last = path.split("/")
-        place = self.document if steps and steps[0] in ("Parameters", "Outputs") else self.document["Resources"]
-        for step in steps:
-            place = place[int(step) if isinstance(place, list) else step]
-        return place, int(last) if isinstance(place, list) else last
+def at(document, path):
+    """What a path leads to, by what holds it and its name there. A path begins with a resource, unless it names a section."""
+    *steps, last = path.split("/")
+    place = document if steps and steps[0] in ("Parameters", "Outputs") else document["Resources"]
+    for step in steps:
+        place = place[int(step) if isinstance(place, list) else step]
+    return place, int(last) if isinstance(place, list) else last
 
 
+# Mistakes: what is at a path is changed, taken away, or gets company.
 def put(path, value):
     def mistake(document):
-        place, last = Resources(document).at(path)
-        assert place.get(last) != value if isinstance(place, dict) else place[last] != value
+        place, last = at(document, path)
+        assert (place.get(last) if isinstance(place, dict) else place[last]) != value
         place[last] = value
 
     return mistake
@@ -40,7 +36,7 @@ def put(path, value):
 
 def drop(path):
     def mistake(document):
-        place, last = Resources(document).at(path)
+        place, last = at(document, path)
         del place[last]
 
     return mistake
@@ -48,7 +44,7 @@ def drop(path):
 
 def add(path, value):
     def mistake(document):
-        place, last = Resources(document).at(path)
+        place, last = at(document, path)
         place[last].append(value)
 
     return mistake
