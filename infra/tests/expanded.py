@@ -1,6 +1,5 @@
 """The template as CloudFormation gets it: expanded from SAM, and looked up by what things are. As a program it prints it."""
 
-import copy
 import json
 import os
 import re
@@ -43,9 +42,6 @@ class Template:
     def __init__(self, document):
         self.document = document
         self.resources = {name: flat(resource) for name, resource in document["Resources"].items()}
-
-    def copy(self):
-        return Template(copy.deepcopy(self.document))
 
     def of(self, kind):
         """The resources of a kind, such as `S3::Bucket`."""

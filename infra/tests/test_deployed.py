@@ -1,6 +1,7 @@
 """Whole jobs through the deployed stack: functions run with their roles' credentials, so a permission that is missing fails a test."""
 
 import base64
+import copy
 import io
 import json
 import time
@@ -94,14 +95,17 @@ def without(deployed, logical, action):
     """Takes an action away from a function's role."""
     iam, role = deployed.aws.client("iam"), deployed.resource(logical)
     before = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
-    after = json.loads(json.dumps(before))
+    after = copy.deepcopy(before)
     for statement in after["Statement"]:
         statement["Action"] = [one for one in statement["Action"] if one.removesuffix("Batch") != action]
     after["Statement"] = [statement for statement in after["Statement"] if statement["Action"]]
     assert after != before
     iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(after))
-    yield
-    iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(before))
+    try:
+        yield
+    finally:
+        # Or what failed here would fail all that comes after.
+        iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(before))
 
 
 def dead_letters(deployed):

@@ -1,5 +1,7 @@
 """The template keeps its promises, and each promise would notice if it did not: it is held to templates with one mistake."""
 
+import copy
+
 import pytest
 from expanded import Template, expand
 from promises import PROMISES
@@ -164,7 +166,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("name", "mistake"), MISTAKES, ids=[f"{n}-{name}" for n, (name, _) in enumerate(MISTAKES)])
 def test_a_promise_notices_a_mistake(template, name, mistake):
     [check] = [check for check in PROMISES if check.__name__ == name]
-    document = template.copy().document
+    document = copy.deepcopy(template.document)
     mistake(document)
     with pytest.raises((AssertionError, KeyError, ValueError, StopIteration)):
         check(Template(document))
