@@ -31,8 +31,9 @@ class NoManagedPolicies:
 def expand():
     source = yaml_parse(TEMPLATE.read_text())
     for logical in FUNCTIONS.values():
-        # The translator takes code that has been uploaded only.
+        # The translator takes what has been uploaded only.
         source["Resources"][logical]["Properties"]["CodeUri"] = "s3://bucket/key"
+    source["Resources"]["Workflow"]["Properties"]["DefinitionUri"] = "s3://bucket/key"
     return transform(source, {}, NoManagedPolicies())
 
 

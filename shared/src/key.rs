@@ -9,6 +9,9 @@ use crate::job::JobId;
 /// Where uploads live in the uploads bucket.
 pub const UPLOADS_PREFIX: &str = "uploads/";
 
+/// Where uploads live that take the road of the state machine, where one is deployed.
+pub const RAW_PREFIX: &str = "raw/";
+
 /// Longest file name that a client may give, in bytes: far beyond any file system's, and small in a row.
 pub const MAX_FILENAME_BYTES: usize = 16 * 1024;
 
@@ -90,18 +93,20 @@ pub fn decode_event_key(encoded: &str) -> Result<String, KeyError> {
 pub enum UploadKey {
     /// `uploads/{uuid}/{name}`: an upload slot's, if there is a job of that id.
     Slot(JobId),
-    /// Anything else under `uploads/`.
+    /// Anything else under `uploads/`, and all under `raw/`.
     Direct,
-    /// A folder marker, or not under `uploads/`: no photo of ours.
+    /// A folder marker, or under neither: no photo of ours.
     Ignored,
 }
 
 /// Reads a decoded key.
 pub fn classify_upload_key(key: &str) -> UploadKey {
-    let Some(rest) = key.strip_prefix(UPLOADS_PREFIX) else { return UploadKey::Ignored };
-    if rest.is_empty() || rest.ends_with('/') {
+    if key.ends_with('/') {
         return UploadKey::Ignored;
     }
+    let Some(rest) = key.strip_prefix(UPLOADS_PREFIX) else {
+        return if key.starts_with(RAW_PREFIX) { UploadKey::Direct } else { UploadKey::Ignored };
+    };
     match rest.split_once('/').map(|(id, name)| (id.parse(), name)) {
         Some((Ok(id), name)) if !name.contains('/') => UploadKey::Slot(id),
         _ => UploadKey::Direct,
@@ -182,6 +187,8 @@ mod tests {
             ("uploads/2026/trip/cat.jpg".into(), UploadKey::Direct),
             ("uploads/".into(), UploadKey::Ignored),
             ("uploads/folder/".into(), UploadKey::Ignored),
+            (format!("raw/{id}/cat.jpg"), UploadKey::Direct),
+            ("raw/folder/".into(), UploadKey::Ignored),
             ("processed/uploads/x.jpg".into(), UploadKey::Ignored),
             ("uploadsx/cat.jpg".into(), UploadKey::Ignored),
         ];

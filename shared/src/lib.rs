@@ -1,9 +1,10 @@
-//! What two or more of Darkroom's functions need: the job and its life, object keys, recipes, messages, errors,
+//! What two or more of Darkroom's functions need: the job and its life, objects that came, object keys, recipes, messages, errors,
 //! configuration, HTTP answers, logging, and the AWS services.
 //!
 //! Nothing here names Lambda, and only [`aws`] names an AWS SDK.
 
 pub mod ambient;
+pub mod arrival;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod config;

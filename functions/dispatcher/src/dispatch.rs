@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use shared::ambient::Ambient;
+use shared::arrival::Arrival;
 use shared::aws::{JobTable, WorkQueue};
 use shared::error::Failure;
-use shared::job::{Job, JobId, Status, Transition};
+use shared::job::{Job, Status, Transition};
 use shared::key::{self, UploadKey};
 use shared::message::WorkItem;
 use shared::time::Timestamp;
-
-use crate::event::Arrival;
 
 /// How many rows are read and written at once.
 const CONCURRENCY: usize = 16;
@@ -60,12 +59,12 @@ impl Dispatch {
 
     /// The job of an object; `None` if it is to have none.
     async fn job_of(&self, arrival: Arrival, now: Timestamp) -> Result<Option<Job>, Failure> {
-        let Arrival { bucket, key, version } = arrival;
-        if bucket != self.upload_bucket {
+        let Arrival { bucket, key, version } = &arrival;
+        if *bucket != self.upload_bucket {
             tracing::warn!(s3.bucket = bucket, "an object in a foreign bucket: ignored");
             return Ok(None);
         }
-        match key::classify_upload_key(&key) {
+        match key::classify_upload_key(key) {
             UploadKey::Ignored => {
                 tracing::info!(s3.key = key, "not an upload: ignored");
                 return Ok(None);
@@ -73,10 +72,10 @@ impl Dispatch {
             UploadKey::Slot(id) => {
                 let arrive = |job: &mut Job| {
                     // Anything else under the slot's prefix is an object of its own.
-                    if job.s3_key == key { job.arrive(version.clone(), now) } else { Transition::Unchanged }
+                    if job.s3_key == *key { job.arrive(version.clone(), now) } else { Transition::Unchanged }
                 };
                 let job = self.jobs.update(id, now, arrive).await?;
-                if let Some(job) = job.filter(|job| job.s3_key == key) {
+                if let Some(job) = job.filter(|job| job.s3_key == *key) {
                     return Ok(Some(job));
                 }
             }
@@ -86,10 +85,7 @@ impl Dispatch {
             tracing::error!(s3.key = key, "an event that names no version of its object: ignored, the sweep finds it");
             return Ok(None);
         }
-        let id = JobId::derived(&bucket, &key, version.version());
-        let mut job = Job::of_object(id, &bucket, &key, version, now);
-        job.filename = Some(key::file_name(&key).to_owned());
-        job.expires_at = (now + self.job_ttl).epoch_seconds();
+        let job = arrival.job(self.job_ttl, now);
         Ok(Some(self.jobs.create(job, now).await?))
     }
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use shared::arrival::{Arrival, version_id};
 use shared::job::ObjectVersion;
 use shared::key;
 
@@ -16,14 +17,6 @@ pub(crate) enum Event {
     Sweep,
     /// S3's own test of a new notification, and other things that ask for nothing.
     Nothing(&'static str),
-}
-
-/// An object that came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival {
-    pub(crate) bucket: String,
-    pub(crate) key: String,
-    pub(crate) version: ObjectVersion,
 }
 
 /// The event is of no kind that this function knows.
@@ -62,8 +55,7 @@ impl Event {
         match event.get("detail-type").and_then(Value::as_str) {
             Some("Scheduled Event") => Ok(Self::Reconcile),
             Some("Object Created") => {
-                let created = ObjectCreated::deserialize(event.get("detail").unwrap_or(&Value::Null))?;
-                Ok(Self::Arrivals(vec![created.into()]))
+                Ok(Self::Arrivals(vec![Arrival::deserialize(event.get("detail").unwrap_or(&Value::Null))?]))
             }
             Some(_) => Ok(Self::Nothing("an EventBridge event about something else")),
             None => Err(EventError::Unknown),
@@ -136,7 +128,7 @@ fn arrival_of_record(record: &Value) -> Option<Arrival> {
     };
     let version = ObjectVersion {
         e_tag: object.e_tag,
-        version_id: object.version_id.filter(|id| !matches!(id.as_str(), "" | "null")),
+        version_id: version_id(object.version_id),
         size: object.size,
         sequencer: object.sequencer,
     };
@@ -147,40 +139,6 @@ fn arrival_of_record(record: &Value) -> Option<Arrival> {
 /// when it no longer does, and the part behind it when there is merely more in a record.
 fn is_known(version: &str) -> bool {
     version.split_once('.').is_some_and(|(major, _)| major == "2")
-}
-
-/// `detail` of EventBridge's event; unlike S3's own, its key is not encoded.
-#[derive(Deserialize)]
-struct ObjectCreated {
-    bucket: BucketDetail,
-    object: ObjectDetail,
-}
-
-#[derive(Deserialize)]
-struct BucketDetail {
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct ObjectDetail {
-    key: String,
-    size: Option<u64>,
-    etag: String,
-    version_id: Option<String>,
-    sequencer: Option<String>,
-}
-
-impl From<ObjectCreated> for Arrival {
-    fn from(ObjectCreated { bucket, object }: ObjectCreated) -> Self {
-        let version = ObjectVersion {
-            e_tag: object.etag,
-            version_id: object.version_id.filter(|id| !matches!(id.as_str(), "" | "null")),
-            size: object.size,
-            sequencer: object.sequencer,
-        };
-        Self { bucket: bucket.name, key: object.key, version }
-    }
 }
 
 #[cfg(test)]

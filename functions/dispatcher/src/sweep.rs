@@ -1,19 +1,19 @@
 //! Looking for objects without a job: direct uploads whose event was lost leave no row that could be due.
 //!
-//! Walks all of `uploads/` in key order, as far as time allows, and goes on from there the next time.
+//! Walks all of `raw/` and `uploads/` in key order, as far as time allows, and goes on from there the next time.
 
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use shared::arrival::Arrival;
 use shared::aws::{Bucket, ListedObject};
 use shared::error::Failure;
 use shared::job::Job;
-use shared::key::{self, UPLOADS_PREFIX, UploadKey};
+use shared::key::{self, RAW_PREFIX, UPLOADS_PREFIX, UploadKey};
 use shared::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::dispatch::Dispatch;
-use crate::event::Arrival;
 
 /// Name of the bookmark that says how far the sweep has come.
 const BOOKMARK: &str = "sweep";
@@ -47,8 +47,16 @@ impl Sweep {
         let mut position = jobs.bookmark(BOOKMARK).await?;
         let mut found = 0;
         loop {
-            let page = self.uploads.list(UPLOADS_PREFIX, position.as_deref()).await?;
-            position = page.objects.last().map(|object| object.key.clone()).filter(|_| page.is_truncated);
+            let prefix = match &position {
+                Some(key) if key.starts_with(UPLOADS_PREFIX) => UPLOADS_PREFIX,
+                _ => RAW_PREFIX,
+            };
+            let page = self.uploads.list(prefix, position.as_deref()).await?;
+            position = match page.objects.last() {
+                Some(last) if page.is_truncated => Some(last.key.clone()),
+                _ if prefix == RAW_PREFIX => Some(UPLOADS_PREFIX.to_owned()),
+                _ => None,
+            };
             let checks = stream::iter(page.objects).map(async |object| {
                 let key = object.key.clone();
                 // One object that cannot be looked at must not hold up all that come after it.

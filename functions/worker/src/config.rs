@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::config::{ConfigError, Vars};
 use shared::format::Format;
@@ -36,6 +37,8 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// `MAX_PIXELS`, default 100 million.
     pub max_pixels: u64,
+    /// `JOB_TTL_DAYS`, default 30: of jobs that the state machine makes.
+    pub job_ttl: Duration,
     /// `ALLOWED_ORIGINS`, default `*`.
     pub allowed_origins: Vec<String>,
 }
@@ -153,6 +156,7 @@ impl Config {
         let queue_url = vars.required("SQS_QUEUE_URL");
         let max_upload_bytes = vars.max_upload_bytes();
         let max_pixels = vars.number_or("MAX_PIXELS", 100_000_000, 1, 1_000_000_000);
+        let job_ttl = vars.job_ttl();
         let (topic_arn, allowed_origins) = (vars.optional("NOTIFY_TOPIC_ARN"), vars.allowed_origins());
         let model_dir = vars.path_or("MODEL_DIR", "models/efficientnet-lite0");
         let classifier = Classifier::load(&model_dir).map_err(|error| vars.problem("MODEL_DIR", chain(&error))).ok();
@@ -170,6 +174,7 @@ impl Config {
             watermarks: Watermarks { text, images },
             max_upload_bytes,
             max_pixels,
+            job_ttl,
             allowed_origins,
         })
     }

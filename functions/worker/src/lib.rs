@@ -1,7 +1,7 @@
 //! Processes photos: validates, classifies, renders derivatives, stores them, and ends the job.
 //!
-//! Woken by SQS with work items, and by HTTP for `POST /classify`, which answers at once and stores nothing. The only
-//! crate that knows pixels and models.
+//! Woken by SQS with work items, by the state machine for each of its stages, and by HTTP for `POST /classify`, which answers
+//! at once and stores nothing. The only crate that knows pixels and models.
 
 mod allocator;
 mod batch;
@@ -14,6 +14,7 @@ mod pipeline;
 mod process;
 mod received;
 pub mod studio;
+mod workflow;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ use pipeline::Pipeline;
 use process::Processor;
 use studio::Studios;
 pub use studio::serve_if_studio;
+pub use workflow::diagnostic;
 
 /// The function, its model loaded.
 #[derive(Debug)]
@@ -67,8 +69,8 @@ impl Worker {
             max_pixels: config.max_pixels,
             capacity: Capacity::new(cores),
         };
-        let processor =
-            Processor { announcer: Announcer::new(jobs.clone(), processed, topic), ambient, jobs, queue, pipeline };
+        let announcer = Announcer::new(jobs.clone(), processed, topic);
+        let processor = Processor { announcer, ambient, job_ttl: config.job_ttl, jobs, queue, pipeline };
         Ok(Self { processor, cors: Cors::new(allowed_origins) })
     }
 
@@ -78,8 +80,12 @@ impl Worker {
         if payload.pointer("/requestContext/http").is_some() {
             return http_api::handle(&self.processor.pipeline, &self.cors, payload, context).await;
         }
+        let deadline = Timestamp::from_micros(i64::try_from(context.deadline)?.saturating_mul(1000));
+        if payload.get("stage").is_some() {
+            // Boxed: as a part of this future it would nest deeper than the compiler goes.
+            return Ok(Box::pin(workflow::handle(&self.processor, payload, deadline)).await?);
+        }
         if payload.get("Records").is_some() {
-            let deadline = Timestamp::from_micros(i64::try_from(context.deadline)?.saturating_mul(1000));
             let batch: SqsEvent = serde_json::from_value(payload)?;
             let response = batch::handle(&self.processor, batch, deadline).await;
             return Ok(serde_json::to_value(response)?);

@@ -20,5 +20,5 @@ fn main() -> Result<(), Error> {
 async fn serve(vars: Vars) -> Result<(), Error> {
     telemetry::init_json(vars.optional("RUST_LOG").as_deref());
     let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL)?;
-    run(service_fn(async |event| function.handle(event).await)).await
+    run(service_fn(async |event| function.handle(event).await.map_err(worker::diagnostic))).await
 }

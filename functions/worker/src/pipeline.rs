@@ -1,4 +1,5 @@
-//! What happens to a photo: fetch → survey → decode → (classify ∥ render) → store.
+//! What happens to a photo: fetch → survey → decode → (classify ∥ render) → store. By the queue all of it happens at once
+//! ([`Pipeline::run`]), by the state machine in steps ([`Pipeline::see`], [`Pipeline::make`], [`Pipeline::finish`]).
 //!
 //! Pixels are worked on in [`crate::studio`]. How much of that may be under way at once is for [`crate::capacity`] to say.
 
@@ -6,12 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
 use shared::aws::{Bucket, Fence, FetchError, Fetched};
 use shared::error::{Code, Failure};
-use shared::job::{Classification, Completed, Derivative, Job, ObjectVersion, Source};
+use shared::job::{Classification, Completed, Derivative, Job, ObjectVersion, Placeholder, Source};
 use shared::key;
 use shared::message::WorkItem;
-use shared::recipe::Recipe;
+use shared::recipe::{DerivativeName, Recipe};
 use shared::results;
 use tokio::sync::oneshot;
 
@@ -19,7 +21,7 @@ use crate::capacity::{Capacity, Permit, Turn, reduced};
 use crate::classify::Classifier;
 use crate::config::Recipes;
 use crate::image::{Cost, Header, ImageError};
-use crate::studio::{Holder, Print, Studios, Taken};
+use crate::studio::{Holder, Part, Print, Studios, Taken};
 
 /// User metadata of an object that names its recipe: the header `x-amz-meta-recipe`.
 const RECIPE_METADATA: &str = "recipe";
@@ -38,7 +40,7 @@ pub(crate) enum Interruption {
 /// There is a large photo at work, and another one waits.
 #[derive(Debug, thiserror::Error)]
 #[error("too many large photos at once")]
-struct Busy;
+pub(crate) struct Busy;
 
 impl From<Failure> for Interruption {
     fn from(failure: Failure) -> Self {
@@ -63,57 +65,71 @@ impl Pipeline {
     /// Takes a job's photo all the way, and stores everything but the job's row.
     pub(crate) async fn run(&self, job: &Job, item: &WorkItem, slot: Permit) -> Result<Completed, Interruption> {
         let started = Instant::now();
-        let (surveyed, e_tag, _permits) = self.admit(job, item, slot).await?;
-        let fetched = Instant::now();
-
-        let size = surveyed.file.len() as u64;
-        let format = surveyed.header.format;
-        let memory = self.capacity.memory(surveyed.cost.total).await;
-        let (sender, view) = oneshot::channel();
-        let classify = async {
-            match view.await {
-                Ok(taken) => self.infer(taken).await.map(Some),
-                // The studio's own failure says why nothing came.
-                Err(_) => Ok(None),
-            }
-        };
-        let (prints, taken) = tokio::try_join!(self.develop(surveyed, sender), classify)?;
-        let (taken, classification) =
-            taken.ok_or_else(|| Failure::permanent("a photo was developed, but not taken"))?;
-        let source = Source {
-            key: job.s3_key.clone(),
-            bytes: size,
-            content_type: format.media_type().to_owned(),
-            format,
-            width: taken.width,
-            height: taken.height,
-            e_tag,
-        };
-        // Of the photo, only the derivatives are left.
-        let kept = prints.iter().map(|print| print.bytes.len() as u64).sum();
-        let _memory = reduced(memory, kept);
+        let admitted = self.admit(job, item, slot).await?;
+        let (bytes, fetched) = (admitted.surveyed.file.len() as u64, Instant::now());
+        let Seen { photo, prints, permits } = self.develop_and_classify(job, admitted, Part::All).await?;
+        let pixels = u64::from(photo.source.width) * u64::from(photo.source.height);
         let computed = Instant::now();
-
-        let derivatives = try_join_all(prints.into_iter().map(|print| self.store(job, print))).await?;
-        let result = results::completed(job.job_id, &classification);
-        self.processed.put_json(&results::results_key(job.job_id), &result, Fence::of_attempt(job)).await?;
-
+        let derivatives = self.store_all(job, prints).await?;
+        let completed = self.finish(job, photo, derivatives).await?;
+        drop(permits);
         tracing::info!(
             job.id = %job.job_id,
             attempt = job.attempts,
-            bytes = size,
-            pixels = u64::from(source.width) * u64::from(source.height),
+            bytes,
+            pixels,
             fetch_ms = (fetched - started).as_millis() as u64,
             compute_ms = (computed - fetched).as_millis() as u64,
             store_ms = computed.elapsed().as_millis() as u64,
             duration_ms = started.elapsed().as_millis() as u64,
             "photo processed"
         );
+        Ok(completed)
+    }
+
+    /// Decodes a job's photo and says what it shows; with what is to be made of it.
+    pub(crate) async fn see(
+        &self,
+        job: &Job,
+        item: &WorkItem,
+        slot: Permit,
+    ) -> Result<(Photo, Option<Recipe>), Interruption> {
+        let admitted = self.admit(job, item, slot).await?;
+        let recipe = admitted.surveyed.recipe.clone();
+        let Seen { photo, .. } = self.develop_and_classify(job, admitted, Part::Only(Vec::new())).await?;
+        Ok((photo, recipe))
+    }
+
+    /// Makes and stores some of a job's derivatives.
+    pub(crate) async fn make(
+        &self,
+        job: &Job,
+        item: &WorkItem,
+        slot: Permit,
+        names: Vec<DerivativeName>,
+    ) -> Result<Vec<Derivative>, Interruption> {
+        let Admitted { surveyed, permits: _permits, .. } = self.admit(job, item, slot).await?;
+        let _memory = self.capacity.memory(surveyed.cost.total).await;
+        let (sender, _) = oneshot::channel();
+        let prints = self.develop(surveyed, Part::Only(names), sender).await?;
+        Ok(self.store_all(job, prints).await?)
+    }
+
+    /// Stores the result object of a job whose derivatives are stored, and answers what its row is to hold.
+    pub(crate) async fn finish(
+        &self,
+        job: &Job,
+        photo: Photo,
+        derivatives: Vec<Derivative>,
+    ) -> Result<Completed, Failure> {
+        let Photo { source, classification, placeholder } = photo;
+        let result = results::completed(job.job_id, &classification);
+        self.processed.put_json(&results::results_key(job.job_id), &result, Fence::of_attempt(job)).await?;
         let first = derivatives.first().map(|derivative| derivative.key.as_str()).unwrap_or_default();
         Ok(Completed {
             source,
             classification,
-            placeholder: Some(taken.placeholder),
+            placeholder: Some(placeholder),
             processed_url: format!("s3://{}/{first}", self.processed.name()),
             derivatives,
             download_url_expires_at: None,
@@ -130,31 +146,26 @@ impl Pipeline {
         };
         let _memory = self.capacity.memory(surveyed.cost.total).await;
         let (sender, view) = oneshot::channel();
-        self.develop(surveyed, sender).await?;
+        self.develop(surveyed, Part::All, sender).await?;
         let taken = view.await.map_err(Failure::permanent)?;
         Ok(self.infer(taken).await?.1)
     }
 
     /// Fetches the job's photo, once it may be worked on: that holds until the permits are dropped.
-    async fn admit(
-        &self,
-        job: &Job,
-        item: &WorkItem,
-        slot: Permit,
-    ) -> Result<(Surveyed, String, (Permit, Option<Turn>)), Interruption> {
+    async fn admit(&self, job: &Job, item: &WorkItem, slot: Permit) -> Result<Admitted, Interruption> {
         let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
         if !Capacity::is_large(surveyed.cost.total) {
-            return Ok((surveyed, e_tag, (slot, None)));
+            return Ok(Admitted { surveyed, e_tag, permits: (slot, None) });
         }
         if let Some(turn) = self.capacity.turn_now() {
-            return Ok((surveyed, e_tag, (slot, Some(turn))));
+            return Ok(Admitted { surveyed, e_tag, permits: (slot, Some(turn)) });
         }
         // While it waits its slot is for somebody else, and there is no file in memory that nobody works on.
         drop((surveyed, slot));
         let turn = self.capacity.turn().await.ok_or(Interruption::Busy)?;
         let slot = self.capacity.slot().await;
         let (surveyed, e_tag) = self.fetch_and_survey(job, item).await?;
-        Ok((surveyed, e_tag, (slot, Some(turn))))
+        Ok(Admitted { surveyed, e_tag, permits: (slot, Some(turn)) })
     }
 
     /// The job's photo, and what is to be made of it.
@@ -162,6 +173,37 @@ impl Pipeline {
         let Fetched { bytes, e_tag, metadata } = self.fetch(job, item).await?;
         let recipe = self.recipe(job, metadata.get(RECIPE_METADATA).map(String::as_str))?;
         Ok((self.survey(bytes, Some(recipe)).await?, e_tag))
+    }
+
+    /// Has an admitted photo developed while the classifier looks at it.
+    async fn develop_and_classify(&self, job: &Job, admitted: Admitted, part: Part) -> Result<Seen, Interruption> {
+        let Admitted { surveyed, e_tag, permits } = admitted;
+        let (bytes, format) = (surveyed.file.len() as u64, surveyed.header.format);
+        let memory = self.capacity.memory(surveyed.cost.total).await;
+        let (sender, view) = oneshot::channel();
+        let classify = async {
+            match view.await {
+                Ok(taken) => self.infer(taken).await.map(Some),
+                // The studio's own failure says why nothing came.
+                Err(_) => Ok(None),
+            }
+        };
+        let (prints, taken) = tokio::try_join!(self.develop(surveyed, part, sender), classify)?;
+        let (taken, classification) =
+            taken.ok_or_else(|| Failure::permanent("a photo was developed, but not taken"))?;
+        let source = Source {
+            key: job.s3_key.clone(),
+            bytes,
+            content_type: format.media_type().to_owned(),
+            format,
+            width: taken.width,
+            height: taken.height,
+            e_tag,
+        };
+        // Of the photo, only the derivatives are left.
+        let kept = prints.iter().map(|print| print.bytes.len() as u64).sum();
+        let photo = Photo { source, classification, placeholder: taken.placeholder };
+        Ok(Seen { photo, prints, permits: (permits, reduced(memory, kept)) })
     }
 
     /// The object's bytes. Its size is checked before any of them is read.
@@ -224,7 +266,12 @@ impl Pipeline {
     }
 
     /// Has the photo decoded, which `sender` hears of, and rendered. Dropped, it ends the studio that is at it.
-    async fn develop(&self, surveyed: Surveyed, sender: oneshot::Sender<Taken>) -> Result<Vec<Print>, Failure> {
+    async fn develop(
+        &self,
+        surveyed: Surveyed,
+        part: Part,
+        sender: oneshot::Sender<Taken>,
+    ) -> Result<Vec<Print>, Failure> {
         let studios = Arc::clone(&self.studios);
         let holder = Holder::default();
         let leash = holder.leash();
@@ -235,7 +282,7 @@ impl Pipeline {
                     // OK to ignore: nobody waits for the photo any more.
                     let _ = sender.send(taken);
                 };
-                studios.develop(file, recipe, &cost, &leash, taken)
+                studios.develop(file, recipe, part, &cost, &leash, taken)
             })
             .await
     }
@@ -249,6 +296,10 @@ impl Pipeline {
                 Ok((taken, classification))
             })
             .await
+    }
+
+    async fn store_all(&self, job: &Job, prints: Vec<Print>) -> Result<Vec<Derivative>, Failure> {
+        try_join_all(prints.into_iter().map(|print| self.store(job, print))).await
     }
 
     /// Stores a derivative. The same photo and recipe give the same bytes under the same key, so doing it twice does
@@ -273,6 +324,32 @@ impl Pipeline {
 
 fn source_missing(message: &str) -> Failure {
     Failure::client(Code::SourceMissing, message)
+}
+
+/// What is known of a photo besides what was made of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Photo {
+    source: Source,
+    classification: Classification,
+    placeholder: Placeholder,
+}
+
+/// A photo that may be worked on, until the permits are dropped.
+struct Admitted {
+    surveyed: Surveyed,
+    e_tag: String,
+    permits: Permits,
+}
+
+/// Leave to have a file in memory; and that of a large photo.
+type Permits = (Permit, Option<Turn>);
+
+/// A photo that was developed; the last of the permits is for what was made of it.
+struct Seen {
+    photo: Photo,
+    prints: Vec<Print>,
+    permits: (Permits, Permit),
 }
 
 /// A photo whose header has been read.

@@ -17,6 +17,9 @@ use crate::pipeline::{Interruption, Pipeline};
 /// First pause before a job is tried again; each further one is twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
+/// What a person is told of a failure of ours.
+pub(crate) const OUR_FAULT: &str = "Something went wrong on our side.";
+
 /// Time kept at an invocation's end to write down what came of a job.
 const CONCLUDING: Duration = Duration::from_secs(3);
 
@@ -45,6 +48,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Processor {
     pub(crate) ambient: Ambient,
+    pub(crate) job_ttl: Duration,
     pub(crate) jobs: JobTable,
     pub(crate) queue: WorkQueue,
     pub(crate) announcer: Announcer,
@@ -64,13 +68,10 @@ impl Processor {
         let slot = self.pipeline.capacity.slot().await;
         let owner = self.ambient.uuid().to_string();
         let now = self.ambient.now();
-        // Of what is left, some is for writing down what came of the job: an invocation that is cut off gives its whole
-        // batch back.
-        let time = deadline.since(now).saturating_sub(CONCLUDING);
-        if time < LEAST_TIME {
+        let Some(time) = time_to_work(deadline, now) else {
             tracing::warn!(job.id = %item.job_id, "too late in this invocation to start the job");
             return Outcome::Retry { after: Duration::ZERO };
-        }
+        };
         let job = match self.claim(item, &owner, delivery, deadline, now).await {
             Ok(Some(job)) if item.is_about(&job) => job,
             Ok(Some(_)) => return Outcome::Poison("a message that names another object than its job"),
@@ -151,7 +152,7 @@ impl Processor {
             }
             Failure::Permanent(_) => {
                 tracing::error!(job.id = %id, error = %failure, attempt, duration_ms, "job failed");
-                (Code::Internal, "Something went wrong on our side.".to_owned())
+                (Code::Internal, OUR_FAULT.to_owned())
             }
             Failure::Transient { .. } if receive_count < MAX_ATTEMPTS => {
                 tracing::warn!(job.id = %id, error = %failure, attempt, duration_ms, "job put back");
@@ -229,7 +230,14 @@ impl Processor {
         }
     }
 
-    async fn try_queue_anew(&self, job: Job, lease: &Lease, delay: Duration, now: Timestamp) -> Result<(), Failure> {
+    /// As [`Self::queue_anew`], or says why not.
+    pub(crate) async fn try_queue_anew(
+        &self,
+        job: Job,
+        lease: &Lease,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let work_id = self.ambient.uuid().to_string();
         // Noted first: sent while the lease lasts, it would find the job taken. Should it not be sent, reconcile will.
         let job = self.jobs.update_from(job, now, |job| job.begin_again(lease, &work_id, delay, now)).await?;
@@ -249,6 +257,12 @@ impl Processor {
         }
         Outcome::Retry { after }
     }
+}
+
+/// How long an invocation that ends at `deadline` may work; `None` if it is too late to begin. Some of what is left is for
+/// writing down what came of the work: a batch whose invocation is cut off comes again as a whole.
+pub(crate) fn time_to_work(deadline: Timestamp, now: Timestamp) -> Option<Duration> {
+    Some(deadline.since(now).saturating_sub(CONCLUDING)).filter(|time| *time >= LEAST_TIME)
 }
 
 /// How long to wait after the `receive_count`-th receive: 5 s, 10 s, 20 s …

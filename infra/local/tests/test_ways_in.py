@@ -95,9 +95,15 @@ def test_aws_s3_cp_makes_one_job_whatever_the_key(darkroom, tmp_path):
         assert len(darkroom.jobs_of(key)) == 1
 
 
+def test_what_comes_under_raw_takes_the_queue_where_there_is_no_state_machine(darkroom):
+    darkroom.client("s3").put_object(Bucket=UPLOADS, Key="raw/cat.jpg", Body=sample("cat.jpg"), Metadata={"recipe": "gallery"})
+    job = darkroom.completed_by_key("raw/cat.jpg")
+    assert [derivative["name"] for derivative in job["derivatives"]] == ["full", "web", "mono", "thumb"]
+
+
 def test_a_folder_and_a_foreign_prefix_make_no_job(darkroom):
     s3 = darkroom.client("s3")
-    for key in ("uploads/folder/", "elsewhere/cat.jpg"):
+    for key in ("uploads/folder/", "raw/folder/", "elsewhere/cat.jpg"):
         s3.put_object(Bucket=UPLOADS, Key=key, Body=b"" if key.endswith("/") else sample("cat.jpg"))
     s3.put_object(Bucket=UPLOADS, Key="uploads/after.jpg", Body=sample("cat.jpg"))
     darkroom.completed_by_key("uploads/after.jpg")

@@ -104,6 +104,12 @@ impl Recipe {
         &self.0
     }
 
+    /// Of its derivatives those that `wanted` picks; `None` if it picks none.
+    pub fn part(&self, wanted: impl Fn(&DerivativeSpec) -> bool) -> Option<Self> {
+        let specs: Vec<DerivativeSpec> = self.0.iter().filter(|&spec| wanted(spec)).cloned().collect();
+        (!specs.is_empty()).then_some(Self(specs))
+    }
+
     /// The watermark images that it takes.
     pub fn image_names(&self) -> impl Iterator<Item = &ImageName> {
         self.0.iter().filter_map(|spec| match &spec.watermark {

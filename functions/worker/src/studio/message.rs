@@ -1,12 +1,13 @@
 //! What the worker asks of a studio, and what it is told.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared::error::Code;
 use shared::format::Format;
 use shared::job::Placeholder;
-use shared::recipe::{ImageName, Recipe, WatermarkText};
+use shared::recipe::{DerivativeName, ImageName, Recipe, WatermarkText};
 
 use crate::image::View;
 
@@ -17,6 +18,8 @@ pub(super) struct Order {
     pub bytes: usize,
     /// What to make of it; nothing: only the classifier's view is wanted.
     pub recipe: Option<Recipe>,
+    /// Which of the recipe's derivatives are made.
+    pub part: Part,
     /// Names and lengths, in bytes, of the watermark images that the recipe names. Their files follow the photo's.
     pub images: Vec<(ImageName, usize)>,
     /// Drawn where the recipe names neither a text nor an image.
@@ -27,6 +30,27 @@ pub(super) struct Order {
     pub max_pixels: u64,
     /// What it may cost.
     pub budget: Budget,
+}
+
+/// Which derivatives of a recipe are made. How the photo is decoded follows from all of them, so a derivative is the same
+/// whichever others are made beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// All of them.
+    All,
+    /// Those of these names.
+    Only(Vec<DerivativeName>),
+}
+
+impl Order {
+    /// What is to be made, if anything is.
+    pub(super) fn wanted(&self) -> Option<Cow<'_, Recipe>> {
+        let recipe = self.recipe.as_ref()?;
+        match &self.part {
+            Part::All => Some(Cow::Borrowed(recipe)),
+            Part::Only(names) => recipe.part(|spec| names.contains(&spec.name)).map(Cow::Owned),
+        }
+    }
 }
 
 /// What a photo may cost a studio. Beyond either of the first two the process ends.

@@ -34,6 +34,7 @@ use frame::FrameError;
 use message::{Answer, Budget, Order, Rest};
 use process::{Death, Process};
 
+pub use message::Part;
 pub use process::{Holder, Leash};
 
 use crate::image::Header;
@@ -139,7 +140,7 @@ impl Studios {
         Ok(Self { program, watermarks, view, max_pixels, idle: Mutex::new(idle) })
     }
 
-    /// Has a photo decoded, and the derivatives of a recipe made, if one is given. Blocks until all is done.
+    /// Has a photo decoded, and of a recipe, if one is given, the derivatives of `part` made. Blocks until all is done.
     ///
     /// `taken` hears of the photo as soon as it is decoded. The file is given away, so that it is not in memory twice
     /// for longer than it takes to hand it over.
@@ -147,6 +148,7 @@ impl Studios {
         &self,
         file: Vec<u8>,
         recipe: Option<Recipe>,
+        part: Part,
         cost: &Cost,
         leash: &Leash,
         taken: impl FnOnce(Taken),
@@ -168,6 +170,7 @@ impl Studios {
             max_pixels: self.max_pixels,
             budget: Budget { memory: cost.studio, time: cost.time, output: cost.output as usize },
             recipe,
+            part,
         };
         leash.tie(child);
         let outcome = converse(&mut orders, &mut answers, &order, file, images.into_values(), taken)
@@ -248,7 +251,7 @@ fn converse<'a>(
     }
     let mut prints = Vec::new();
     let mut room = order.budget.output;
-    for spec in order.recipe.iter().flat_map(Recipe::derivatives) {
+    for spec in order.wanted().iter().flat_map(|recipe| recipe.derivatives()) {
         match frame::hear(answers)? {
             Answer::Made { format, width, height } => {
                 let bytes = frame::receive(answers, room)?;

@@ -64,9 +64,9 @@ fn develop(file: Vec<u8>, images: BTreeMap<ImageName, Vec<u8>>, order: &Order, a
     let (width, height, placeholder) = (photo.width(), photo.height(), photo.placeholder());
     frame::tell(answers, &Answer::Taken { width, height, placeholder })?;
     frame::send(answers, &order.view.of(&photo))?;
-    let Some(recipe) = &order.recipe else { return Ok(()) };
+    let Some(recipe) = order.wanted() else { return Ok(()) };
     let watermarker = Watermarker::new(Watermarks { text: order.watermark_text.clone(), images });
-    image::render(photo, animation.as_ref(), recipe, &watermarker, order.budget.output, |rendered| {
+    image::render(photo, animation.as_ref(), &recipe, &watermarker, order.budget.output, |rendered| {
         let Rendered { format, width, height, bytes } = rendered;
         frame::tell(answers, &Answer::Made { format, width, height })?;
         Ok(frame::send(answers, &bytes)?)

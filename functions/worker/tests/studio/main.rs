@@ -15,7 +15,7 @@ use files::{jpeg, png};
 use shared::error::{Code, Failure};
 use shared::format::Format;
 use shared::recipe::Recipe;
-use worker::studio::{Cost, Holder, Print, Studios, View, Watermarks, foretell};
+use worker::studio::{Cost, Holder, Part, Print, Studios, View, Watermarks, foretell};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_worker");
 const MAX_PIXELS: u64 = 100_000_000;
@@ -40,8 +40,18 @@ fn default_recipe() -> Recipe {
 }
 
 fn develop(studios: &Studios, file: &[u8], recipe: &Recipe, cost: &Cost) -> Result<Vec<Print>, Failure> {
+    develop_part(studios, file, recipe, Part::All, cost)
+}
+
+fn develop_part(
+    studios: &Studios,
+    file: &[u8],
+    recipe: &Recipe,
+    part: Part,
+    cost: &Cost,
+) -> Result<Vec<Print>, Failure> {
     let holder = Holder::default();
-    studios.develop(file.to_vec(), Some(recipe.clone()), cost, &holder.leash(), |taken| {
+    studios.develop(file.to_vec(), Some(recipe.clone()), part, cost, &holder.leash(), |taken| {
         assert_eq!(taken.cropped.len(), 224 * 224 * 3);
     })
 }
@@ -78,6 +88,23 @@ fn every_fixture_is_developed() {
             assert_eq!((made[0].width, made[0].height, made[0].format), (48, 32, format), "{}", path.display());
         }
     }
+}
+
+/// Alone, the second would be decoded at an eighth of its size.
+#[test]
+fn a_derivative_is_the_same_whichever_others_are_made_beside_it() {
+    let studios = studios();
+    let recipe =
+        recipe(r#"[{"name":"whole"},{"name":"small","resize":{"width":120}},{"name":"grey","filters":["grayscale"]}]"#);
+    let file = files::jpeg(2400, 1600, false);
+    let cost = foretell(&file, MAX_PIXELS, Some(&recipe), &VIEW).unwrap();
+    let all = develop(&studios, &file, &recipe, &cost).unwrap();
+    for spec in recipe.derivatives() {
+        let part = Part::Only(vec![spec.name.clone()]);
+        let [alone] = &develop_part(&studios, &file, &recipe, part, &cost).unwrap()[..] else { panic!() };
+        assert!(all.contains(alone), "{}", alone.name);
+    }
+    assert!(develop_part(&studios, &file, &recipe, Part::Only(Vec::new()), &cost).unwrap().is_empty());
 }
 
 #[test]
@@ -147,7 +174,7 @@ fn a_studio_whose_photo_nobody_waits_for_is_ended_at_once() {
     let holder = Holder::default();
     let leash = holder.leash();
     let (outcome, took) = std::thread::scope(|scope| {
-        let at_work = scope.spawn(|| studios.develop(file, Some(default_recipe()), &cost, &leash, |_| ()));
+        let at_work = scope.spawn(|| studios.develop(file, Some(default_recipe()), Part::All, &cost, &leash, |_| ()));
         until_at_work(&studios);
         let dropped = Instant::now();
         drop(holder);

@@ -1,0 +1,358 @@
+//! The Step Functions variant, `infra/workflow.asl.json`: a photo's way in stages, each an invocation, with the same job row,
+//! derivatives and notice as by the queue.
+//!
+//! An execution holds the job's lease from its first stage to its last. Between stages travels what is small: what the photo
+//! is and shows, and which stage makes which derivative; each stage fetches and decodes the photo anew, at the scale that all
+//! derivatives together ask for. What fails for a reason that passes goes on by the queue, which has more patience than a
+//! state machine, and dead letters. Absent: a choice of stages by the client.
+
+use std::time::Duration;
+
+use lambda_runtime::{Diagnostic, Error};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::arrival::Arrival;
+use shared::error::{Code, Failure};
+use shared::job::{Delivery, Derivative, Job, Lease};
+use shared::key::{self, UploadKey};
+use shared::message::WorkItem;
+use shared::recipe::{DerivativeName, DerivativeSpec, Recipe};
+use shared::time::Timestamp;
+
+use crate::pipeline::{Busy, Interruption, Photo};
+use crate::process::{OUR_FAULT, Processor, time_to_work};
+
+/// How long an execution may take, `TimeoutSeconds` of the state machine: after that nobody is left to hold its lease.
+const EXECUTION: Duration = Duration::from_mins(5);
+
+/// The name by which the state machine knows errors that it tries again.
+const TRANSIENT: &str = "Transient";
+
+/// What the state machine invokes the worker with: the object that came, and a stage.
+#[derive(Debug, Deserialize)]
+struct Event {
+    /// Id of the execution.
+    execution: String,
+    detail: Arrival,
+    #[serde(flatten)]
+    stage: Stage,
+}
+
+/// A state of the state machine, by its name there, with what earlier ones found.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "stage")]
+enum Stage {
+    /// Makes the job, takes it, and decodes and classifies the photo.
+    ValidateImage,
+    /// Makes the derivatives that change the size.
+    ResizeImage { photo: Validated },
+    /// Makes those with filters.
+    ApplyFilters { photo: Validated },
+    /// Makes those that are the photo as it is, for the web, and completes the job.
+    OptimizeImage { photo: Validated, made: Vec<Made> },
+    /// Announces a job that is over.
+    NotifySuccess,
+    /// Fails the job and announces that, or hands it to the queue.
+    NotifyError { error: Caught },
+}
+
+/// What `ValidateImage` found.
+#[derive(Debug, Serialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+enum Verdict {
+    /// The photo is to be processed.
+    Accepted { photo: Box<Validated> },
+    /// The job fails. Not an error of the invocation, of which there are alarms.
+    Refused { error: Caught },
+    /// The object is no photo of ours, or its job is over or in other hands.
+    Nothing,
+}
+
+/// A photo that decodes, and which stage makes which of its derivatives, in the recipe's order.
+#[derive(Debug, Serialize, Deserialize)]
+struct Validated {
+    #[serde(flatten)]
+    photo: Photo,
+    plan: Vec<Planned>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Planned {
+    name: DerivativeName,
+    stage: Maker,
+}
+
+/// A stage that makes derivatives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Maker {
+    ResizeImage,
+    ApplyFilters,
+    OptimizeImage,
+}
+
+/// What a stage made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Made {
+    derivatives: Vec<Derivative>,
+}
+
+/// An error as a state machine hands it on.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Caught {
+    error: String,
+    #[serde(default)]
+    cause: String,
+}
+
+/// A stage that failed, under the name by which the state machine chooses what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct StageError {
+    name: &'static str,
+    message: String,
+}
+
+/// The execution has lost its job.
+#[derive(Debug, thiserror::Error)]
+#[error("the job is over or in other hands")]
+struct Superseded;
+
+/// Too little is left of the invocation.
+#[derive(Debug, thiserror::Error)]
+#[error("too late in this invocation")]
+struct TooLate;
+
+/// An error of the function as Lambda reports it; that of a stage keeps its name.
+pub fn diagnostic(error: Error) -> Diagnostic {
+    match error.downcast::<StageError>() {
+        Ok(error) => Diagnostic { error_type: error.name.to_owned(), error_message: error.message },
+        Err(error) => error.into(),
+    }
+}
+
+/// Carries out a stage, and answers what the next ones need.
+pub(crate) async fn handle(processor: &Processor, event: Value, deadline: Timestamp) -> Result<Value, StageError> {
+    let answer = async {
+        let Event { execution, detail, stage } = serde_json::from_value(event).map_err(Failure::permanent)?;
+        Execution { processor, id: execution, arrival: detail, deadline }.enter(stage).await
+    };
+    answer.await.map_err(StageError::from)
+}
+
+/// An execution of the state machine, seen from within one of its stages.
+struct Execution<'a> {
+    processor: &'a Processor,
+    id: String,
+    arrival: Arrival,
+    deadline: Timestamp,
+}
+
+impl Execution<'_> {
+    async fn enter(&self, stage: Stage) -> Result<Value, Failure> {
+        let answer = match stage {
+            Stage::ValidateImage => serde_json::to_value(self.validate().await?),
+            Stage::ResizeImage { photo } => serde_json::to_value(self.make(Maker::ResizeImage, &photo).await?),
+            Stage::ApplyFilters { photo } => serde_json::to_value(self.make(Maker::ApplyFilters, &photo).await?),
+            Stage::OptimizeImage { photo, made } => Ok(self.complete(photo, made).await?),
+            Stage::NotifySuccess => Ok(self.announce(self.job().await?).await?),
+            Stage::NotifyError { error } => Ok(self.conclude(&error).await?),
+        };
+        answer.map_err(Failure::permanent)
+    }
+
+    async fn validate(&self) -> Result<Verdict, Failure> {
+        let Arrival { bucket, key, .. } = &self.arrival;
+        if key::classify_upload_key(key) == UploadKey::Ignored || bucket != self.processor.pipeline.uploads.name() {
+            tracing::info!(s3.bucket = bucket, s3.key = key, "not an upload: ignored");
+            return Ok(Verdict::Nothing);
+        }
+        let (now, job) = (self.now(), self.job().await?);
+        let delivery = Delivery { work_id: Some(self.id.clone()), sent_at: now };
+        let claim = |job: &mut Job| job.claim(&self.id, &delivery, now + EXECUTION, now);
+        let job = self.processor.jobs.update_from(job, now, claim).await?;
+        if job.lease_of(&self.id).is_none() {
+            tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "nothing to do for this execution");
+            return Ok(Verdict::Nothing);
+        }
+        let (pipeline, item) = (&self.processor.pipeline, WorkItem::of(&job));
+        let slot = pipeline.capacity.slot().await;
+        match self.in_time(Box::pin(pipeline.see(&job, &item, slot))).await {
+            Ok((photo, recipe)) => {
+                let plan = recipe.iter().flat_map(Recipe::derivatives).map(Planned::of).collect();
+                Ok(Verdict::Accepted { photo: Box::new(Validated { photo, plan }) })
+            }
+            Err(Failure::Client { code, message }) => Ok(Verdict::Refused { error: Caught::of(code, &message) }),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Makes the stage's own derivatives.
+    async fn make(&self, stage: Maker, photo: &Validated) -> Result<Made, Failure> {
+        let own = photo.plan.iter().filter(|planned| planned.stage == stage);
+        let names: Vec<DerivativeName> = own.map(|planned| planned.name.clone()).collect();
+        if names.is_empty() {
+            return Ok(Made { derivatives: Vec::new() });
+        }
+        let (job, _) = self.held().await?;
+        let (pipeline, item) = (&self.processor.pipeline, WorkItem::of(&job));
+        let slot = pipeline.capacity.slot().await;
+        let derivatives = self.in_time(Box::pin(pipeline.make(&job, &item, slot, names))).await?;
+        Ok(Made { derivatives })
+    }
+
+    /// Makes what is left to make, and ends the job with its result.
+    async fn complete(&self, photo: Validated, mut made: Vec<Made>) -> Result<Value, Failure> {
+        made.push(self.make(Maker::OptimizeImage, &photo).await?);
+        let Validated { photo, plan } = photo;
+        let place = |derivative: &Derivative| plan.iter().position(|planned| planned.name.as_str() == derivative.name);
+        let mut derivatives: Vec<Derivative> = made.into_iter().flat_map(|made| made.derivatives).collect();
+        derivatives.sort_by_key(place);
+        let ((job, lease), now) = (self.held().await?, self.now());
+        let completed = self.processor.pipeline.finish(&job, photo, derivatives).await?;
+        let complete = |job: &mut Job| job.complete(&lease, completed.clone(), now);
+        let job = self.processor.jobs.update_from(job, now, complete).await?;
+        tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "photo processed by the state machine");
+        Ok(json!({ "status": job.status() }))
+    }
+
+    /// Announces the job, if it is over and has not been announced.
+    async fn announce(&self, job: Job) -> Result<Value, Failure> {
+        let status = job.status();
+        self.processor.announcer.announce(job, self.now()).await?;
+        Ok(json!({ "status": status }))
+    }
+
+    /// Ends the job with the error, or has the queue go on with it.
+    async fn conclude(&self, caught: &Caught) -> Result<Value, Failure> {
+        let (now, job) = (self.now(), self.job().await?);
+        let Some(lease) = job.lease_of(&self.id) else {
+            // It is over, in other hands, or waits for reconcile, which queues it.
+            return self.announce(job).await;
+        };
+        let Some((code, message)) = caught.verdict() else {
+            tracing::warn!(job.id = %job.job_id, error = caught.error, "a stage failed: the job goes on by the queue");
+            self.processor.try_queue_anew(job, &lease, Duration::ZERO, now).await?;
+            return Ok(json!({ "status": "QUEUED" }));
+        };
+        tracing::info!(job.id = %job.job_id, %code, attempt = lease.attempt, "job failed");
+        let job = self.processor.jobs.update_from(job, now, |job| job.fail(&lease, code, &message, now)).await?;
+        self.announce(job).await
+    }
+
+    /// The object's job, made if there is none.
+    async fn job(&self) -> Result<Job, Failure> {
+        let now = self.now();
+        self.processor.jobs.create(self.arrival.clone().job(self.processor.job_ttl, now), now).await
+    }
+
+    /// The object's job and the execution's lease on it.
+    async fn held(&self) -> Result<(Job, Lease), Failure> {
+        let job = self.processor.jobs.get(self.arrival.job_id(), self.now()).await?;
+        let held = job.and_then(|job| job.lease_of(&self.id).map(|lease| (job, lease)));
+        held.ok_or_else(|| Failure::permanent(Superseded))
+    }
+
+    /// Does the work in what is left of the invocation. Boxed by who calls: it is large.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Interruption>>) -> Result<T, Failure> {
+        let too_long = "the photo took too long";
+        let Some(time) = time_to_work(self.deadline, self.now()) else {
+            return Err(Failure::transient(too_long, TooLate));
+        };
+        match tokio::time::timeout(time, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(Interruption::Failed(failure))) => Err(failure),
+            Ok(Err(Interruption::Busy)) => Err(Failure::transient("other large photos come first", Busy)),
+            // Of an upload slot, which none of these objects came by.
+            Ok(Err(Interruption::Replaced(_))) => Err(Failure::permanent(Superseded)),
+            Err(elapsed) => Err(Failure::transient(too_long, elapsed)),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.processor.ambient.now()
+    }
+}
+
+impl Planned {
+    fn of(spec: &DerivativeSpec) -> Self {
+        let stage = if !spec.filters.is_empty() {
+            Maker::ApplyFilters
+        } else if spec.resize.is_some() || spec.crop.is_some() {
+            Maker::ResizeImage
+        } else {
+            Maker::OptimizeImage
+        };
+        Self { name: spec.name.clone(), stage }
+    }
+}
+
+impl Caught {
+    /// As if Lambda had reported it.
+    fn of(code: Code, message: &str) -> Self {
+        let cause = json!({ "errorType": code, "errorMessage": message });
+        Self { error: code.to_string(), cause: cause.to_string() }
+    }
+
+    /// What the job fails with; `None` if what went wrong may pass: an error that is none of ours, a crash included.
+    fn verdict(&self) -> Option<(Code, String)> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Report {
+            error_message: String,
+        }
+        let code = serde_json::from_value(Value::from(self.error.as_str())).ok()?;
+        let report: Option<Report> = serde_json::from_str(&self.cause).ok();
+        Some((code, report.map_or_else(|| OUR_FAULT.to_owned(), |report| report.error_message)))
+    }
+}
+
+impl From<Failure> for StageError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Client { code, message } => Self { name: code.as_str(), message },
+            Failure::Permanent(_) => {
+                tracing::error!(error = %failure, "a stage failed");
+                Self { name: Code::Internal.as_str(), message: OUR_FAULT.to_owned() }
+            }
+            Failure::Transient { cause, .. } => {
+                tracing::warn!(error = %failure, "a stage failed for now");
+                Self { name: TRANSIENT, message: cause.to_owned() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derivative_is_made_by_the_stage_that_names_most_of_its_work() {
+        let recipe: Recipe = serde_json::from_str(
+            r#"[{"name":"whole"},{"name":"small","resize":{"width":9}},{"name":"part","crop":{"x":0,"y":0,"width":1,"height":1}},
+                {"name":"grey","resize":{"width":9},"filters":["grayscale"]},{"name":"web","format":"webp"}]"#,
+        )
+        .unwrap();
+        let plan = serde_json::to_value(recipe.derivatives().iter().map(Planned::of).collect::<Vec<_>>()).unwrap();
+        let stages: Vec<&str> =
+            plan.as_array().unwrap().iter().filter_map(|planned| planned["stage"].as_str()).collect();
+        assert_eq!(stages, ["OptimizeImage", "ResizeImage", "ResizeImage", "ApplyFilters", "OptimizeImage"]);
+    }
+
+    #[test]
+    fn an_error_comes_back_as_it_was_raised() {
+        let check = |failure: Failure, expected: Option<(Code, &str)>| {
+            let Diagnostic { error_type, error_message } = diagnostic(Box::new(StageError::from(failure)));
+            let cause = json!({ "errorType": error_type, "errorMessage": error_message, "stackTrace": [] });
+            let caught: Caught =
+                serde_json::from_value(json!({ "Error": error_type, "Cause": cause.to_string() })).unwrap();
+            assert_eq!(caught.verdict(), expected.map(|(code, message)| (code, message.to_owned())));
+        };
+        check(Failure::client(Code::CorruptImage, "No."), Some((Code::CorruptImage, "No.")));
+        check(Failure::permanent(Superseded), Some((Code::Internal, OUR_FAULT)));
+        check(Failure::transient("it rained", TooLate), None);
+        let crash = Caught { error: "Runtime.ExitError".to_owned(), cause: "signal: killed".to_owned() };
+        assert_eq!(crash.verdict(), None);
+    }
+}
