@@ -84,16 +84,21 @@ def allow_batches(emulator, role):
     iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(document))
 
 
-@pytest.fixture(scope="session")
-def deployed(emulator):
-    emulator.run("scripts/deploy", "--endpoint-url", emulator.endpoint, "--stack-name", STACK, "--parameter", f"WatermarkText={WATERMARK}")
-    deployed = Deployed(emulator, STACK)
+def deploy(emulator, stack, **parameters):
+    options = [option for name, value in parameters.items() for option in ("--parameter", f"{name}={value}")]
+    emulator.run("scripts/deploy", "--endpoint-url", emulator.endpoint, "--stack-name", stack, *options)
+    deployed = Deployed(emulator, stack)
     # The emulator takes a parameter's number for text here, and then receives nothing.
     mapping = deployed.resource("WorkMapping")
     emulator.client("lambda").update_event_source_mapping(UUID=mapping, ScalingConfig={"MaximumConcurrency": 10})
     for function in FUNCTIONS:
         allow_batches(emulator, deployed.resource(function.replace("Function", "Role")))
     return deployed
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator):
+    return deploy(emulator, STACK, WatermarkText=WATERMARK)
 
 
 @pytest.fixture(scope="session")

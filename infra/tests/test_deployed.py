@@ -4,10 +4,15 @@ import base64
 import copy
 import io
 import json
+import re
+import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
-from conftest import WATERMARK
+from conftest import FUNCTIONS, WATERMARK, deploy
+from emulator import REGION
+from expanded import source
 from PIL import Image, ImageChops
 
 
@@ -182,3 +187,20 @@ def test_a_photo_that_is_gone_fails_at_once(deployed, cat):
     deployed.aws.client("sqs").send_message(QueueUrl=deployed.outputs["QueueUrl"], MessageBody=json.dumps(body))
     job = deployed.ended(slot["jobId"])
     assert (job["errorCode"], job["attempts"]) == ("SOURCE_MISSING", 1)
+
+
+def test_a_key_of_ones_own_is_made_as_documented_and_encrypts_all_that_is_kept(emulator, cat):
+    # The emulator encrypts nothing, asks nobody whether they may use the key, and keeps that of queues and logs only: all else is
+    # promises.
+    [commands] = re.findall(r"```sh\n([^`]*aws kms create-key[^`]*)\n.*scripts/deploy", source("docs/deploy.md"))
+    aws = f"export PATH={Path(sys.executable).parent}:$PATH AWS_ENDPOINT_URL={emulator.endpoint} AWS_REGION={REGION}\n"
+    key = emulator.run("bash", "-ec", f"cd {emulator.folder}\n{aws}{commands}\necho $KEY").split()[-1]
+    deployed = deploy(emulator, "darkroom-with-a-key", KmsKeyArn=key)
+    resource = deployed.resource
+    for queue in ("WorkQueue", "DeadLetterQueue", "DispatcherFailureQueue"):
+        attributes = emulator.client("sqs").get_queue_attributes(QueueUrl=resource(queue), AttributeNames=["All"])["Attributes"]
+        assert (attributes["KmsMasterKeyId"], attributes.get("SqsManagedSseEnabled", "false")) == (key, "false")
+    for logs in [function.replace("Function", "Logs") for function in FUNCTIONS]:
+        [group] = emulator.client("logs").describe_log_groups(logGroupNamePrefix=resource(logs))["logGroups"]
+        assert group["kmsKeyId"] == key
+    deployed.completed(deployed.upload(cat)["jobId"])
