@@ -1,16 +1,14 @@
 """Whole jobs through the deployed stack: functions run with their roles' credentials, so a permission that is missing fails a test."""
 
 import base64
-import copy
 import io
 import json
 import re
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import FUNCTIONS, WATERMARK, deploy
+from conftest import FUNCTIONS, WATERMARK, deploy, make_due, without
 from emulator import REGION
 from expanded import source
 from PIL import Image, ImageChops
@@ -95,24 +93,6 @@ def test_a_finished_job_is_announced(deployed, cat):
     raise AssertionError(deployed.logs())
 
 
-@contextmanager
-def without(deployed, logical, action):
-    """Takes an action away from a function's role."""
-    iam, role = deployed.aws.client("iam"), deployed.resource(logical)
-    before = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
-    after = copy.deepcopy(before)
-    for statement in after["Statement"]:
-        statement["Action"] = [one for one in statement["Action"] if one.removesuffix("Batch") != action]
-    after["Statement"] = [statement for statement in after["Statement"] if statement["Action"]]
-    assert after != before
-    iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(after))
-    try:
-        yield
-    finally:
-        # Or what failed here would fail all that comes after.
-        iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(before))
-
-
 def dead_letters(deployed):
     attributes = deployed.aws.client("sqs").get_queue_attributes(
         QueueUrl=deployed.outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
@@ -165,15 +145,6 @@ def test_an_event_that_failed_is_kept_and_reconcile_makes_up_for_it(deployed, ca
     make_due(deployed, job["jobId"])
     assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] >= 1
     deployed.completed(job["jobId"])
-
-
-def make_due(deployed, job_id):
-    deployed.aws.client("dynamodb").update_item(
-        TableName=deployed.outputs["JobTableName"],
-        Key={"jobId": {"S": job_id}},
-        UpdateExpression="SET dueAt = :then",
-        ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00.000000Z"}},
-    )
 
 
 def test_the_sweep_finds_nothing_where_all_have_jobs(deployed):
