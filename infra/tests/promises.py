@@ -436,7 +436,7 @@ def roles_use_the_key_for_what_they_do_and_by_the_services_only(template):
         [optional] = [policy for policy in policies if "KeyIsGiven" in policy.get("Fn::If", [])]
         assert optional["Fn::If"][2] == {"Ref": "AWS::NoValue"}, name
         [policy] = [policy for policy in role["Properties"]["Policies"] if policy["PolicyName"] == "key"]
-        [statement] = policy["PolicyDocument"]["Statement"]
+        statement, for_logs = policy["PolicyDocument"]["Statement"]
         work = [policy for policy in role["Properties"]["Policies"] if policy["PolicyName"] == "work"]
         allowed = {action for s in work[0]["PolicyDocument"]["Statement"] for action in listed(s["Action"])}
         used = allowed & KMS_ACTIONS.keys()
@@ -444,9 +444,12 @@ def roles_use_the_key_for_what_they_do_and_by_the_services_only(template):
         assert statement["Resource"] == "${KmsKeyArn}", name
         # Lambda's own are the environment variables.
         services = {action.split(":")[0] for action in used} | {"lambda"}
-        via = {f"{service}.${{AWS::Region}}.amazonaws.com" for service in services}
-        assert set(statement["Condition"]["StringEquals"].pop("kms:ViaService")) == via, name
-        assert statement["Condition"] == {"StringEquals": {}}, name
+        via = sorted(f"{service}.${{AWS::Region}}.amazonaws.com" for service in services)
+        assert statement["Condition"] == {"StringEquals": {"kms:ViaService": via}}, name
+        # What AWS allows in its own policy for who writes logs, CloudWatchLogsAPIKeyAccess.
+        assert for_logs["Action"] == ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], name
+        assert for_logs["Resource"] == "${KmsKeyArn}", name
+        assert for_logs["Condition"] == {"StringEquals": {"kms:ViaService": "logs.${AWS::Region}.amazonaws.com"}}, name
 
 
 @promise

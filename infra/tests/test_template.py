@@ -178,6 +178,8 @@ MISTAKES = [
     ("roles_use_the_key_for_what_they_do_and_by_the_services_only", put(f"WorkerRole/{KEY}/Resource", "*")),
     ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop(f"RequestUploadRole/{KEY}/Condition")),
     ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop(f"DispatcherRole/{KEY}/Condition/StringEquals/kms:ViaService/4")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop("WorkerRole/Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/1")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop("WorkerRole/Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/1/Condition/StringEquals")),
     ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop("DispatcherRole/Properties/Policies/3")),
     ("roles_use_the_key_for_what_they_do_and_by_the_services_only", put("WorkerRole/Properties/Policies/3/Fn::If/0", "IsTraced")),
     ("what_a_linter_is_told_to_pass_over_has_a_reason", put("AlarmTopic/Metadata/checkov/skip/0/comment", "Not needed.")),
