@@ -6,6 +6,7 @@ is used by AWS's services in the function's name, which the emulator does withou
 """
 
 import json
+import time
 import uuid
 from typing import NamedTuple
 
@@ -103,6 +104,26 @@ def send(deployed, queue, body):
     deployed.aws.client("sqs").send_message(QueueUrl=deployed.resource(queue), MessageBody=json.dumps(body))
 
 
+def unfinished(deployed, queue):
+    """How many messages somebody has taken out of a queue and not deleted."""
+    name = "ApproximateNumberOfMessagesNotVisible"
+    answer = deployed.aws.client("sqs").get_queue_attributes(QueueUrl=deployed.resource(queue), AttributeNames=[name])
+    return int(answer["Attributes"][name])
+
+
+def listen(deployed, enabled):
+    """Whether messages wake the worker."""
+    deployed.aws.client("lambda").update_event_source_mapping(UUID=deployed.resource("WorkMapping"), Enabled=enabled)
+
+
+def until(condition):
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.2)
+    raise AssertionError("it did not come about")
+
+
 def reconcile(deployed):
     return deployed.invoke("DispatcherFunction", {"action": "reconcile"})
 
@@ -167,6 +188,13 @@ def looks_through_dead_letters_and_leaves_them(deployed):
     assert any(letter in body for body in taken(deployed, "DeadLetterQueue"))
 
 
+def keeps_an_event_that_it_cannot_handle(deployed):
+    event = {"action": str(uuid.uuid4())}
+    function = deployed.resource("DispatcherFunction")
+    deployed.aws.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event))
+    until(lambda: any(event["action"] in body for body in taken(deployed, "DispatcherFailureQueue")))
+
+
 # worker
 
 
@@ -185,6 +213,12 @@ def completes_a_job_of_which_it_is_told_no_version(deployed):
     assert row(deployed, slot["jobId"])["status"] == "COMPLETED"
 
 
+def fails_a_job_whose_photo_is_gone(deployed):
+    slot = deployed.call("POST", "/uploads", json={})
+    assert not work(deployed, item(deployed, slot))
+    assert row(deployed, slot["jobId"])["errorCode"] == "SOURCE_MISSING"
+
+
 def queues_a_photo_anew_that_was_replaced(deployed):
     slot, _ = uploaded(deployed)
     assert not work(deployed, item(deployed, slot, eTag="of the one before"))
@@ -196,11 +230,26 @@ def gives_a_message_back_at_once_on_its_last_receive(deployed):
     taken(deployed, "WorkQueue")
     body = item(deployed, slot, versionId=version)
     send(deployed, "WorkQueue", body)
-    [message] = deployed.aws.client("sqs").receive_message(QueueUrl=deployed.resource("WorkQueue"), VisibilityTimeout=300)["Messages"]
+    sqs, url = deployed.aws.client("sqs"), deployed.resource("WorkQueue")
+    [message] = sqs.receive_message(QueueUrl=url, VisibilityTimeout=300)["Messages"]
     # Something that fails, and may be mended.
     with without(deployed, "WorkerRole", "s3:PutObject"):
         assert work(deployed, body, receipt=message["ReceiptHandle"], receives=5)
-    assert any(slot["jobId"] in body for body in taken(deployed, "WorkQueue"))
+    is_back = any(slot["jobId"] in body for body in taken(deployed, "WorkQueue"))
+    if not is_back:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert is_back
+
+
+def is_woken_by_messages(deployed):
+    slot, version = uploaded(deployed)
+    taken(deployed, "WorkQueue")
+    listen(deployed, True)
+    try:
+        send(deployed, "WorkQueue", item(deployed, slot, versionId=version))
+        until(lambda: row(deployed, slot["jobId"])["status"] == "COMPLETED" and not unfinished(deployed, "WorkQueue"))
+    finally:
+        listen(deployed, False)
 
 
 # job-status
@@ -230,12 +279,15 @@ SCENARIOS = {
         lays_down_what_a_job_that_timed_out_is_redriven_by,
         removes_the_dead_letter_of_a_job_that_was_completed,
         looks_through_dead_letters_and_leaves_them,
+        keeps_an_event_that_it_cannot_handle,
     ],
     "WorkerRole": [
         completes_a_job,
         completes_a_job_of_which_it_is_told_no_version,
+        fails_a_job_whose_photo_is_gone,
         queues_a_photo_anew_that_was_replaced,
         gives_a_message_back_at_once_on_its_last_receive,
+        is_woken_by_messages,
     ],
     "JobStatusRole": [tells_where_derivatives_are, lists_jobs_of_a_key, lists_jobs_of_a_status],
 }
@@ -244,13 +296,12 @@ SCENARIOS = {
 @pytest.fixture(scope="module")
 def quiet(deployed, cat):
     """The stack while nothing happens in it but what a scenario does: no event, no message and no clock wakes a function."""
-    s3, functions, events = (deployed.aws.client(service) for service in ("s3", "lambda", "events"))
+    s3, events = deployed.aws.client("s3"), deployed.aws.client("events")
     clocks = [deployed.resource(clock) for clock in ("ReconcileClock", "SweepClock")]
-    mapping = deployed.resource("WorkMapping")
     notification = s3.get_bucket_notification_configuration(Bucket=deployed.uploads)
     notification.pop("ResponseMetadata")
     s3.put_bucket_notification_configuration(Bucket=deployed.uploads, NotificationConfiguration={})
-    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+    listen(deployed, False)
     for clock in clocks:
         events.disable_rule(Name=clock)
     deployed.cat = cat
@@ -260,7 +311,7 @@ def quiet(deployed, cat):
     taken(deployed, "DeadLetterQueue")
     for clock in clocks:
         events.enable_rule(Name=clock)
-    functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+    listen(deployed, True)
     s3.put_bucket_notification_configuration(Bucket=deployed.uploads, NotificationConfiguration=notification)
 
 
