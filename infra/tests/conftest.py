@@ -1,9 +1,12 @@
 """Darkroom as it is deployed: the template that ships, by the script that ships, with the functions' own binaries."""
 
+import copy
 import json
+from contextlib import contextmanager
 
 import pytest
 from emulator import ROOT, Emulator
+from expanded import listed
 
 STACK = "darkroom"
 WATERMARK = '© Jane "Doe"'
@@ -79,21 +82,69 @@ def allow_batches(emulator, role):
     iam = emulator.client("iam")
     document = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
     for statement in document["Statement"]:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        actions = listed(statement["Action"])
         statement["Action"] = actions + [f"{action}Batch" for action in actions if action.startswith("sqs:")]
     iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(document))
 
 
-@pytest.fixture(scope="session")
-def deployed(emulator):
-    emulator.run("scripts/deploy", "--endpoint-url", emulator.endpoint, "--stack-name", STACK, "--parameter", f"WatermarkText={WATERMARK}")
-    deployed = Deployed(emulator, STACK)
+@contextmanager
+def without(deployed, role, action, sid=None, resource=None):
+    """Takes an action away from a function's role, in all statements, or in one; and there of all resources, or of one, by its number."""
+    iam, name = deployed.aws.client("iam"), deployed.resource(role)
+    before = iam.get_role_policy(RoleName=name, PolicyName="work")["PolicyDocument"]
+    after = copy.deepcopy(before) | {"Statement": []}
+    for statement in copy.deepcopy(before["Statement"]):
+        if sid in (None, statement["Sid"]):
+            taken = [one for one in listed(statement["Action"]) if one.removesuffix("Batch") == action]
+            statement["Action"] = [one for one in listed(statement["Action"]) if one not in taken]
+            others = [one for number, one in enumerate(listed(statement["Resource"])) if resource not in (None, number)]
+            if taken and others:
+                after["Statement"].append(statement | {"Sid": f"{sid}Others", "Action": taken, "Resource": others})
+        if statement["Action"]:
+            after["Statement"].append(statement)
+    assert after != before
+    iam.put_role_policy(RoleName=name, PolicyName="work", PolicyDocument=json.dumps(after))
+    try:
+        yield
+    finally:
+        # Or what failed here would fail all that comes after.
+        iam.put_role_policy(RoleName=name, PolicyName="work", PolicyDocument=json.dumps(before))
+
+
+def rewrite(deployed, job_id, **attributes):
+    """Writes into a job's row, as no function would."""
+    values = {f":{name}": {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in attributes.items()}
+    deployed.aws.client("dynamodb").update_item(
+        TableName=deployed.outputs["JobTableName"],
+        Key={"jobId": {"S": job_id}},
+        UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in attributes),
+        ExpressionAttributeNames={f"#{name}": name for name in attributes},
+        ExpressionAttributeValues=values,
+    )
+
+
+LONG_AGO = "2026-01-01T00:00:00.000000Z"
+
+
+def make_due(deployed, job_id):
+    rewrite(deployed, job_id, dueAt=LONG_AGO)
+
+
+def deploy(emulator, stack, **parameters):
+    options = [option for name, value in parameters.items() for option in ("--parameter", f"{name}={value}")]
+    emulator.run("scripts/deploy", "--endpoint-url", emulator.endpoint, "--stack-name", stack, *options)
+    deployed = Deployed(emulator, stack)
     # The emulator takes a parameter's number for text here, and then receives nothing.
     mapping = deployed.resource("WorkMapping")
     emulator.client("lambda").update_event_source_mapping(UUID=mapping, ScalingConfig={"MaximumConcurrency": 10})
     for function in FUNCTIONS:
         allow_batches(emulator, deployed.resource(function.replace("Function", "Role")))
     return deployed
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator):
+    return deploy(emulator, STACK, WatermarkText=WATERMARK)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 Nobody gets anything without a permission: a function has its role's, a presigned URL its signer's.
 """
 
+import functools
 import os
 import signal
 import socket
@@ -86,6 +87,7 @@ class Emulator:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    @functools.cache
     def client(self, service):
         return boto3.client(
             service,

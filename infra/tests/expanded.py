@@ -60,6 +60,12 @@ class Template:
             for statement in listed(self.properties(name)["PolicyDocument"]["Statement"]):
                 yield name, statement
 
+    def suppressed(self):
+        """Findings of checkov's that are not to be mended: whose, which, and why."""
+        for name, resource in self.resources.items():
+            for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+                yield name, skip["id"], skip["comment"]
+
     def role_statements(self):
         for name in self.of("IAM::Role"):
             for policy in self.properties(name).get("Policies", []):
@@ -90,7 +96,8 @@ def flat(value):
             parts = flat(parts)
             return between.join(parts) if isinstance(parts, list) else parts
         case {"Fn::If": [_, yes, no]}:
-            return flat(yes) if flat(no) == "${AWS::NoValue}" else [flat(yes), flat(no)]
+            sides = [side for side in (flat(yes), flat(no)) if side != "${AWS::NoValue}"]
+            return sides[0] if len(sides) == 1 else sides
     return {key: flat(inner) for key, inner in value.items()}
 
 

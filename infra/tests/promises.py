@@ -459,3 +459,83 @@ def outputs_have_the_names_that_users_script_by(template):
     expected = {"ApiUrl", "UploadBucketName", "ProcessedBucketName", "JobTableName", "QueueUrl", "DeadLetterQueueUrl", "TopicArn",
                 "StateMachineArn"}  # fmt: skip
     assert expected <= set(template.document["Outputs"])
+
+
+def with_the_key(otherwise=None):
+    """What uses the key of `KmsKeyArn` if there is one."""
+    return {"Fn::If": ["KeyIsGiven", {"Ref": "KmsKeyArn"}, otherwise or {"Ref": "AWS::NoValue"}]}
+
+
+@promise
+def what_is_kept_is_encrypted_with_the_key_that_is_given(template):
+    document = template.document
+    assert document["Conditions"]["KeyIsGiven"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "KmsKeyArn"}, ""]}]}
+    assert template.default("KmsKeyArn") == ""
+
+    def properties(kind):
+        return {name: document["Resources"][name]["Properties"] for name in template.of(kind)}.items()
+
+    for name, bucket in properties("S3::Bucket"):
+        [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        ours = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Ref": "KmsKeyArn"}}
+        # Without a key of the bucket's, each photo would be a call to KMS, which has a limit.
+        given = {"ServerSideEncryptionByDefault": ours, "BucketKeyEnabled": True}
+        assert rule == {"Fn::If": ["KeyIsGiven", given, {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}, name
+    for name, table in properties("DynamoDB::Table"):
+        assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": with_the_key()}, name
+    for name, queue in properties("SQS::Queue"):
+        assert queue["KmsMasterKeyId"] == with_the_key(), name
+        # SQS takes one of the two.
+        assert queue["SqsManagedSseEnabled"] == {"Fn::If": ["KeyIsGiven", {"Ref": "AWS::NoValue"}, True]}, name
+    for name, topic in properties("SNS::Topic"):
+        # An alarm has to come through whatever became of the key.
+        expected = None if name == "AlarmTopic" else with_the_key("alias/aws/sns")
+        assert topic.get("KmsMasterKeyId") == expected, name
+    for name, group in properties("Logs::LogGroup"):
+        assert group["KmsKeyId"] == with_the_key(), name
+    for name, function in properties("Lambda::Function"):
+        assert function["KmsKeyArn"] == with_the_key(), name
+
+
+# What a function asks of a service makes the service ask KMS for this, in the function's name.
+KMS_ACTIONS = {
+    "dynamodb:GetItem": {"kms:Decrypt"},
+    "s3:GetObject": {"kms:Decrypt"},
+    "s3:PutObject": {"kms:GenerateDataKey"},
+    "sqs:ReceiveMessage": {"kms:Decrypt"},
+    "sqs:SendMessage": {"kms:Decrypt", "kms:GenerateDataKey"},
+    "sns:Publish": {"kms:Decrypt", "kms:GenerateDataKey"},
+}
+
+
+@promise
+def roles_use_the_key_for_what_they_do_and_by_the_services_only(template):
+    for name in ROLES.values():
+        role = template.resources[name]
+        policies = template.document["Resources"][name]["Properties"]["Policies"]
+        [optional] = [policy for policy in policies if "KeyIsGiven" in policy.get("Fn::If", [])]
+        assert optional["Fn::If"][2] == {"Ref": "AWS::NoValue"}, name
+        [policy] = [policy for policy in role["Properties"]["Policies"] if policy["PolicyName"] == "key"]
+        statement, for_logs = policy["PolicyDocument"]["Statement"]
+        work = [policy for policy in role["Properties"]["Policies"] if policy["PolicyName"] == "work"]
+        allowed = {action for s in work[0]["PolicyDocument"]["Statement"] for action in listed(s["Action"])}
+        used = allowed & KMS_ACTIONS.keys()
+        assert set(listed(statement["Action"])) == set().union(*(KMS_ACTIONS[action] for action in used)), name
+        assert statement["Resource"] == "${KmsKeyArn}", name
+        # Lambda's own are the environment variables.
+        services = {action.split(":")[0] for action in used} | {"lambda"}
+        via = sorted(f"{service}.${{AWS::Region}}.amazonaws.com" for service in services)
+        assert statement["Condition"] == {"StringEquals": {"kms:ViaService": via}}, name
+        # What AWS allows in its own policy for who writes logs, CloudWatchLogsAPIKeyAccess.
+        assert for_logs["Action"] == ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], name
+        assert for_logs["Resource"] == "${KmsKeyArn}", name
+        assert for_logs["Condition"] == {"StringEquals": {"kms:ViaService": "logs.${AWS::Region}.amazonaws.com"}}, name
+
+
+@promise
+def what_a_linter_is_told_to_pass_over_has_a_reason(template):
+    found = list(template.suppressed())
+    assert len({(name, check) for name, check, _ in found}) == len(found)
+    for name, check, reason in found:
+        assert re.fullmatch(r"CKV2?_AWS_\d+", check), (name, check)
+        assert len(reason.split()) >= 10 and reason.endswith("."), (name, reason)

@@ -1,13 +1,16 @@
 """Whole jobs through the deployed stack: functions run with their roles' credentials, so a permission that is missing fails a test."""
 
 import base64
-import copy
 import io
 import json
+import re
+import sys
 import time
-from contextlib import contextmanager
+from pathlib import Path
 
-from conftest import WATERMARK
+from conftest import FUNCTIONS, WATERMARK, deploy, make_due, without
+from emulator import REGION
+from expanded import source
 from PIL import Image, ImageChops
 
 
@@ -90,24 +93,6 @@ def test_a_finished_job_is_announced(deployed, cat):
     raise AssertionError(deployed.logs())
 
 
-@contextmanager
-def without(deployed, logical, action):
-    """Takes an action away from a function's role."""
-    iam, role = deployed.aws.client("iam"), deployed.resource(logical)
-    before = iam.get_role_policy(RoleName=role, PolicyName="work")["PolicyDocument"]
-    after = copy.deepcopy(before)
-    for statement in after["Statement"]:
-        statement["Action"] = [one for one in statement["Action"] if one.removesuffix("Batch") != action]
-    after["Statement"] = [statement for statement in after["Statement"] if statement["Action"]]
-    assert after != before
-    iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(after))
-    try:
-        yield
-    finally:
-        # Or what failed here would fail all that comes after.
-        iam.put_role_policy(RoleName=role, PolicyName="work", PolicyDocument=json.dumps(before))
-
-
 def dead_letters(deployed):
     attributes = deployed.aws.client("sqs").get_queue_attributes(
         QueueUrl=deployed.outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
@@ -162,15 +147,6 @@ def test_an_event_that_failed_is_kept_and_reconcile_makes_up_for_it(deployed, ca
     deployed.completed(job["jobId"])
 
 
-def make_due(deployed, job_id):
-    deployed.aws.client("dynamodb").update_item(
-        TableName=deployed.outputs["JobTableName"],
-        Key={"jobId": {"S": job_id}},
-        UpdateExpression="SET dueAt = :then",
-        ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00.000000Z"}},
-    )
-
-
 def test_the_sweep_finds_nothing_where_all_have_jobs(deployed):
     assert deployed.invoke("DispatcherFunction", {"action": "sweep"}) == {"found": 0}
 
@@ -182,3 +158,20 @@ def test_a_photo_that_is_gone_fails_at_once(deployed, cat):
     deployed.aws.client("sqs").send_message(QueueUrl=deployed.outputs["QueueUrl"], MessageBody=json.dumps(body))
     job = deployed.ended(slot["jobId"])
     assert (job["errorCode"], job["attempts"]) == ("SOURCE_MISSING", 1)
+
+
+def test_a_key_of_ones_own_is_made_as_documented_and_encrypts_all_that_is_kept(emulator, cat):
+    # The emulator encrypts nothing, asks nobody whether they may use the key, and keeps that of queues and logs only: all else is
+    # promises.
+    [commands] = re.findall(r"```sh\n([^`]*aws kms create-key[^`]*)\n.*scripts/deploy", source("docs/deploy.md"))
+    aws = f"export PATH={Path(sys.executable).parent}:$PATH AWS_ENDPOINT_URL={emulator.endpoint} AWS_REGION={REGION}\n"
+    key = emulator.run("bash", "-ec", f"cd {emulator.folder}\n{aws}{commands}\necho $KEY").split()[-1]
+    deployed = deploy(emulator, "darkroom-with-a-key", KmsKeyArn=key)
+    resource = deployed.resource
+    for queue in ("WorkQueue", "DeadLetterQueue", "DispatcherFailureQueue"):
+        attributes = emulator.client("sqs").get_queue_attributes(QueueUrl=resource(queue), AttributeNames=["All"])["Attributes"]
+        assert (attributes["KmsMasterKeyId"], attributes.get("SqsManagedSseEnabled", "false")) == (key, "false")
+    for logs in [function.replace("Function", "Logs") for function in FUNCTIONS]:
+        [group] = emulator.client("logs").describe_log_groups(logGroupNamePrefix=resource(logs))["logGroups"]
+        assert group["kmsKeyId"] == key
+    deployed.completed(deployed.upload(cat)["jobId"])

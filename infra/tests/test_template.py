@@ -1,6 +1,8 @@
 """The template keeps its promises, and each promise would notice if it did not: it is held to templates with one mistake."""
 
 import copy
+import json
+import subprocess
 
 import pytest
 from expanded import Template, expand
@@ -55,6 +57,7 @@ def add(path, value):
 UPLOADS, PROCESSED = "UploadBucket/Properties", "ProcessedBucket/Properties"
 TLS = "PolicyDocument/Statement/0"
 WORK = "Properties/Policies/1/PolicyDocument/Statement"
+KEY = "Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/0"
 SOMEBODYS = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::somebody-elses/*"}
 
 MISTAKES = [
@@ -178,6 +181,27 @@ MISTAKES = [
     ("logs_are_json_and_end", drop("WorkflowLogs/Properties/RetentionInDays")),
     ("no_role_may_do_anything_or_to_anything", add("WorkflowRole/Properties/Policies/0/PolicyDocument/Statement/0/Action", "logs:DeleteLogGroup")),
     ("each_function_has_a_role_of_its_own", put("SpareRole", {"Type": "AWS::IAM::Role", "Properties": {}})),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", drop(f"{UPLOADS}/BucketEncryption/ServerSideEncryptionConfiguration/0/Fn::If/1/BucketKeyEnabled")),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", put(f"{PROCESSED}/BucketEncryption/ServerSideEncryptionConfiguration/0", {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}})),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", drop("JobTable/Properties/SSESpecification/KMSMasterKeyId")),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", put("WorkQueue/Properties/SqsManagedSseEnabled", True)),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", drop("DispatcherFailureQueue/Properties/KmsMasterKeyId")),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", put("NotificationTopic/Properties/KmsMasterKeyId", "alias/aws/sns")),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", put("AlarmTopic/Properties/KmsMasterKeyId", {"Ref": "KmsKeyArn"})),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", drop("ApiLogs/Properties/KmsKeyId")),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", drop("WorkerFunction/Properties/KmsKeyArn")),
+    ("what_is_kept_is_encrypted_with_the_key_that_is_given", put("Parameters/KmsKeyArn/Default", "alias/aws/s3")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", put(f"JobStatusRole/{KEY}/Action", ["kms:Decrypt", "kms:GenerateDataKey"])),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", put(f"WorkerRole/{KEY}/Action", "kms:Decrypt")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", put(f"WorkerRole/{KEY}/Resource", "*")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop(f"RequestUploadRole/{KEY}/Condition")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop(f"DispatcherRole/{KEY}/Condition/StringEquals/kms:ViaService/4")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop("WorkerRole/Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/1")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop("WorkerRole/Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/1/Condition/StringEquals")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", drop("DispatcherRole/Properties/Policies/3")),
+    ("roles_use_the_key_for_what_they_do_and_by_the_services_only", put("WorkerRole/Properties/Policies/3/Fn::If/0", "IsTraced")),
+    ("what_a_linter_is_told_to_pass_over_has_a_reason", put("AlarmTopic/Metadata/checkov/skip/0/comment", "Not needed.")),
+    ("what_a_linter_is_told_to_pass_over_has_a_reason", drop("WorkerFunction/Metadata/checkov/skip/1/comment")),
 ]  # fmt: skip
 
 
@@ -188,6 +212,18 @@ def test_a_promise_notices_a_mistake(template, name, mistake):
     mistake(document)
     with pytest.raises((AssertionError, KeyError, ValueError, StopIteration)):
         check(Template(document))
+
+
+def test_nothing_is_suppressed_that_a_linter_does_not_find(template, tmp_path):
+    document = copy.deepcopy(template.document)
+    for resource in document["Resources"].values():
+        resource.get("Metadata", {}).pop("checkov", None)
+    (tmp_path / "template.json").write_text(json.dumps(document))
+    options = ["--framework", "cloudformation", "--skip-download", "--output", "json"]
+    checkov = subprocess.run(["checkov", "--file", "template.json", *options], cwd=tmp_path, capture_output=True, text=True)
+    failed = json.loads(checkov.stdout)["results"]["failed_checks"]
+    found = {(check["resource"].split(".")[-1], check["check_id"]) for check in failed}
+    assert found == {(name, check) for name, check, _ in template.suppressed()}
 
 
 def test_every_promise_is_held_to_a_mistake():

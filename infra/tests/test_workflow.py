@@ -3,7 +3,7 @@
 import json
 import time
 
-from test_deployed import without
+from conftest import without
 
 
 def put(deployed, key, photo, **options):
