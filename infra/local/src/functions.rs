@@ -182,7 +182,7 @@ mod tests {
 
         /// What the function of a route answers to somebody's request: status, headers and body.
         async fn call(&self, who: Option<&str>, route: &str, query: &str, body: Value) -> Value {
-            let event = event(who, route, query, body);
+            let event = event(who, route, query, &body);
             let context = Context::default();
             let answer = if route.starts_with("POST") {
                 http(event, context, |request| self.request_upload.handle(request)).await
@@ -234,7 +234,7 @@ mod tests {
     }
 
     /// The event of a request that went through the authorizer, if `who` is somebody.
-    fn event(who: Option<&str>, route: &str, query: &str, body: Value) -> Value {
+    fn event(who: Option<&str>, route: &str, query: &str, body: &Value) -> Value {
         let (method, path) = route.split_once(' ').unwrap();
         let mut event = json!({
             "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
