@@ -135,6 +135,14 @@ def test_everybody_sees_their_own_jobs_and_an_operator_all(deployed, issuer, cat
     assert len(found) == 1 and listed(ann, key="uploads/nobodys.jpg") == []
     assert deployed.call("GET", f"/jobs/{found[0]}", 404, headers=ann)["code"] == "JOB_NOT_FOUND"
 
+    image = {"image": base64.b64encode(cat).decode()}
+    submitted = deployed.call("POST", "/image", headers=bob, json=image)["job_id"]
+    assert deployed.call("GET", "/results", 404, headers=ann, params={"job_id": submitted})["code"] == "JOB_NOT_FOUND"
+    assert listed(bob) == [submitted]
+    assert "cat" in deployed.call("POST", "/classify", headers=bob, json=image)["predicted_class"]
+    batch = [job["jobId"] for job in deployed.call("POST", "/uploads/batch", headers=bob, json={"files": [{}, {}]})["jobs"]]
+    assert set(listed(bob)) == {submitted, *batch}
+
     item = deployed.aws.client("dynamodb").get_item(TableName=deployed.outputs["JobTableName"], Key={"jobId": {"S": slot["jobId"]}})["Item"]
     assert item["owner"] == {"S": "ann"}
 
