@@ -212,6 +212,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_refused_is_told_this() {
+        let both = Access { api_keys: with_keys(&["key"]).api_keys, ..with_scopes() };
+        let told: Vec<String> = [
+            (HeaderMap::new(), None),
+            (key("key"), None),
+            (key("key"), Some(claims(&[("scope", "photos/use")]))),
+            (key("key"), Some(claims(&[("sub", "ann"), ("scope", "openid")]))),
+        ]
+        .into_iter()
+        .map(|(headers, claims)| {
+            let refused = both.admit(&headers, claims.as_ref()).unwrap_err();
+            let response = crate::http::failure(&refused, "id");
+            format!("{} {:?}\n{}", response.status(), response.headers(), response.body())
+        })
+        .collect();
+        insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
     fn a_key_stands_for_no_token_and_a_token_for_no_key() {
         let both = Access { api_keys: with_keys(&["key"]).api_keys, ..with_scopes() };
         let token = claims(&[("sub", "ann"), ("scope", "photos/use")]);
