@@ -115,6 +115,8 @@ def variables_of(function):
         required |= {"UPLOAD_BUCKET", "PROCESSED_BUCKET"}
     shared = {"max_upload_bytes": "MAX_UPLOAD_BYTES", "job_ttl": "JOB_TTL_DAYS", "allowed_origins": "ALLOWED_ORIGINS"}
     optional |= {name for helper, name in shared.items() if f"vars.{helper}()" in config}
+    if "vars.access()" in config:
+        optional |= {"API_KEY_SHA256", "JWT_SCOPE", "JWT_OPERATOR_SCOPE"}
     return required, optional | {"RUST_LOG"}
 
 

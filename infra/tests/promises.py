@@ -246,7 +246,7 @@ def the_table_is_the_one_that_the_code_knows(template):
     indexes = {(i["IndexName"], *keys(i["KeySchema"])): i["Projection"]["ProjectionType"] for i in properties["GlobalSecondaryIndexes"]}
     names = re.findall(r'const BY_\w+: \(&str, &str, &str\) = \("(\w+)", "(\w+)", "(\w+)"\)', code)
     assert set(indexes) == set(names)
-    assert {index[0]: kind for index, kind in indexes.items()} == {"byKey": "ALL", "byStatus": "ALL", "byDue": "KEYS_ONLY"}
+    assert {index[0]: kind for index, kind in indexes.items()} == {"byKey": "ALL", "byStatus": "ALL", "byOwner": "ALL", "byDue": "KEYS_ONLY"}
     assert keys(properties["KeySchema"]) == ("jobId",)
     [expires] = re.findall(r'attribute_name\("(\w+)"\)', code.split("TimeToLiveSpecification::builder")[1][:80])
     assert properties["TimeToLiveSpecification"] == {"AttributeName": expires, "Enabled": True}
@@ -396,6 +396,111 @@ def the_api_is_throttled(template):
     assert settings["ThrottlingRateLimit"] == "${ApiRateLimit}"
     assert settings["ThrottlingBurstLimit"] == "${ApiBurstLimit}"
     assert 0 < template.default("ApiRateLimit") <= 10_000 and 0 < template.default("ApiBurstLimit") <= 5_000
+
+
+def refused(template, **given):
+    """What the template's rules say of these parameters, the others at their defaults."""
+    parameters = {name: parameter.get("Default", "") for name, parameter in template.document["Parameters"].items()} | given
+
+    def value(node):
+        match node:
+            case {"Ref": name}:
+                return parameters[name]
+            case {"Fn::Equals": [one, other]}:
+                return value(one) == value(other)
+            case {"Fn::Not": [one]}:
+                return not value(one)
+            case {"Fn::And": several}:
+                return all(map(value, several))
+            case str():
+                return node
+        raise ValueError(f"no function of a rule: {node}")
+
+    rules = [rule for rule in template.document["Rules"].values() if value(rule.get("RuleCondition", {"Fn::And": []}))]
+    return [assertion["AssertDescription"] for rule in rules for assertion in rule["Assertions"] if not value(assertion["Assert"])]
+
+
+KNOWN = {"JwtIssuer": "https://issuer.example", "JwtAudiences": "app", "JwtScope": "photos/use", "JwtOperatorScope": "photos/all"}
+NAMED = {"DomainName": "photos.example", "CertificateArn": "arn:aws:acm:us-east-1:1:certificate/1"}
+
+
+@promise
+def parameters_come_whole_or_not_at_all(template):
+    open_to_all, no_operators = {}, {**KNOWN, "JwtOperatorScope": ""}
+    for good in (open_to_all, KNOWN, no_operators, NAMED, {**NAMED, "DefaultEndpoint": "Disabled"}, {**KNOWN, **NAMED}):
+        assert not refused(template, **good), good
+    # An authorizer without a scope takes an ID token for an access token; a scope without an authorizer protects nothing.
+    for missing in ("JwtIssuer", "JwtAudiences", "JwtScope"):
+        assert refused(template, **{**KNOWN, missing: ""}), missing
+    for alone in KNOWN.keys() - {"JwtIssuer"}:
+        assert refused(template, **{alone: KNOWN[alone]}), alone
+    assert refused(template, **{**KNOWN, "JwtOperatorScope": KNOWN["JwtScope"]})
+    for missing in NAMED:
+        assert refused(template, **{**NAMED, missing: ""}), missing
+    assert refused(template, DefaultEndpoint="Disabled")
+
+
+@promise
+def callers_are_known_on_every_route_where_an_issuer_is_named(template):
+    document = template.document
+    assert document["Conditions"]["CallersAreKnown"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}]}
+    assert document["Conditions"]["OperatorsAreKnown"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtOperatorScope"}, ""]}]}
+    [(name, authorizer)] = template.of("ApiGatewayV2::Authorizer").items()
+    assert authorizer["Condition"] == "CallersAreKnown"
+    properties = authorizer["Properties"]
+    assert (properties["ApiId"], properties["AuthorizerType"]) == ("${Api}", "JWT")
+    assert properties["IdentitySource"] == ["$request.header.Authorization"]
+    assert document["Resources"][name]["Properties"]["JwtConfiguration"] == {
+        "Issuer": {"Ref": "JwtIssuer"},
+        "Audience": {"Fn::Split": [",", {"Ref": "JwtAudiences"}]},
+    }
+    nothing = {"Ref": "AWS::NoValue"}
+    scopes = [{"Ref": "JwtScope"}, {"Fn::If": ["OperatorsAreKnown", {"Ref": "JwtOperatorScope"}, nothing]}]
+    for route in template.of("ApiGatewayV2::Route"):
+        properties = document["Resources"][route]["Properties"]
+        if properties["RouteKey"] == "$default":
+            # Preflights have no token; its function refuses what should have had one.
+            assert properties["AuthorizationType"] == "NONE"
+            continue
+        assert properties["AuthorizationType"] == {"Fn::If": ["CallersAreKnown", "JWT", "NONE"]}, route
+        assert properties["AuthorizerId"] == {"Fn::If": ["CallersAreKnown", {"Ref": name}, nothing]}, route
+        assert properties["AuthorizationScopes"] == {"Fn::If": ["CallersAreKnown", scopes, nothing]}, route
+    expected = {"JWT_SCOPE": "${JwtScope}", "JWT_OPERATOR_SCOPE": "${JwtOperatorScope}", "API_KEY_SHA256": "${ApiKeySha256}"}
+    for integration in template.of("ApiGatewayV2::Integration").values():
+        function = integration["Properties"]["IntegrationUri"].strip("${}").removesuffix(".Arn")
+        variables = template.properties(function)["Environment"]["Variables"]
+        assert {name: variables.get(name) for name in expected} == expected, function
+
+
+@promise
+def an_api_key_itself_stands_nowhere(template):
+    pattern = re.compile(template.document["Parameters"]["ApiKeySha256"]["AllowedPattern"])
+    for good in ("", "0aB9" * 16, ",".join(["0aB9" * 16] * 2)):
+        assert pattern.search(good), good
+    for bad in ("secret", "0aB9" * 15, "0aB9" * 17, "0aB9" * 16 + ",", "0aB9" * 16 + ",secret"):
+        assert not pattern.search(bad), bad
+
+
+@promise
+def a_domain_of_ones_own_has_tls_and_may_be_the_only_one(template):
+    document = template.document
+    assert document["Conditions"]["HasDomain"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
+    assert document["Conditions"]["HasNoDefaultEndpoint"] == {"Fn::Equals": [{"Ref": "DefaultEndpoint"}, "Disabled"]}
+    [(name, domain)] = template.of("ApiGatewayV2::DomainName").items()
+    [mapping] = template.of("ApiGatewayV2::ApiMapping").values()
+    assert domain["Condition"] == mapping["Condition"] == "HasDomain"
+    assert domain["Properties"] == {
+        "DomainName": "${DomainName}",
+        "DomainNameConfigurations": [{"CertificateArn": "${CertificateArn}", "EndpointType": "REGIONAL", "SecurityPolicy": "TLS_1_2"}],
+    }
+    assert mapping["Properties"] == {"ApiId": "${Api}", "DomainName": f"${{{name}}}", "Stage": "${ApiStage}"}
+    disabled = document["Resources"]["Api"]["Properties"]["DisableExecuteApiEndpoint"]
+    assert disabled == {"Fn::If": ["HasNoDefaultEndpoint", True, False]}
+    url = {"Fn::If": ["HasDomain", {"Fn::Sub": "https://${DomainName}"}, {"Fn::GetAtt": ["Api", "ApiEndpoint"]}]}
+    assert document["Outputs"]["ApiUrl"]["Value"] == url
+    for output, attribute in (("ApiDomainTarget", "RegionalDomainName"), ("ApiDomainHostedZoneId", "RegionalHostedZoneId")):
+        assert document["Outputs"][output]["Value"] == {"Fn::GetAtt": [name, attribute]}
+        assert document["Outputs"][output]["Condition"] == "HasDomain"
 
 
 @promise

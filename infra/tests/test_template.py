@@ -22,7 +22,7 @@ def test_the_template_keeps_a_promise(template, check):
 def at(document, path):
     """What a path leads to, by what holds it and its name there. A path begins with a resource, unless it names a section."""
     *steps, last = path.split("/")
-    place = document if steps and steps[0] in ("Parameters", "Outputs") else document["Resources"]
+    place = document if steps and steps[0] in ("Parameters", "Outputs", "Rules", "Conditions") else document["Resources"]
     for step in steps:
         place = place[int(step) if isinstance(place, list) else step]
     return place, int(last) if isinstance(place, list) else last
@@ -111,6 +111,7 @@ MISTAKES = [
     ("the_clocks_ask_for_what_the_dispatcher_knows", drop("SweepClock")),
     ("the_clocks_ask_for_what_the_dispatcher_knows", put("ReconcileClockMayInvokeDispatcher/Properties/SourceArn", {"Fn::GetAtt": ["SweepClock", "Arn"]})),
     ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/GlobalSecondaryIndexes/2/KeySchema/1/AttributeName", "createdAt")),
+    ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/GlobalSecondaryIndexes/3/KeySchema/1/AttributeName", "createdAt")),
     ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/GlobalSecondaryIndexes/0/Projection/ProjectionType", "KEYS_ONLY")),
     ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/TimeToLiveSpecification/AttributeName", "ttl")),
     ("the_table_is_the_one_that_the_code_knows", put("JobTable/Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled", False)),
@@ -147,6 +148,36 @@ MISTAKES = [
     ("routes_are_those_of_the_code", put("ClassifyRoute/Properties/Target", {"Fn::Sub": "integrations/${JobStatusIntegration}"})),
     ("routes_are_those_of_the_code", put("WorkerIntegration/Properties/PayloadFormatVersion", "1.0")),
     ("routes_are_those_of_the_code", put("WorkerIntegration/Properties/IntegrationUri", {"Fn::GetAtt": ["DispatcherFunction", "Arn"]})),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/CallersHaveAccessTokens/Assertions/0")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/CallersHaveAccessTokens/Assertions/1")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/CallersHaveAccessTokens/Assertions/2")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/TokensHaveAnIssuer")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/TokensHaveAnIssuer/Assertions/0/Assert/Fn::And/1")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/TokensHaveAnIssuer/RuleCondition")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/DomainHasACertificate")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/CertificateHasADomain/Assertions/0")),
+    ("parameters_come_whole_or_not_at_all", drop("Rules/CertificateHasADomain/Assertions/1")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", put("UploadsRoute/Properties/AuthorizationType", "NONE")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", put("ResultsRoute/Properties/AuthorizationType/Fn::If/0", "OperatorsAreKnown")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", drop("JobRoute/Properties/AuthorizationScopes")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", add("JobRoute/Properties/AuthorizationScopes/Fn::If/1", "openid")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", drop("ClassifyRoute/Properties/AuthorizerId")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", put("DefaultRoute/Properties/AuthorizationType", "JWT")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", put("ApiAuthorizer/Properties/JwtConfiguration/Audience", [])),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", put("ApiAuthorizer/Properties/IdentitySource", ["$request.querystring.token"])),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", drop("ApiAuthorizer/Condition")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", put("Conditions/CallersAreKnown/Fn::Not/0/Fn::Equals/0", {"Ref": "JwtScope"})),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", drop("JobStatusFunction/Properties/Environment/Variables/JWT_SCOPE")),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", put("WorkerFunction/Properties/Environment/Variables/JWT_OPERATOR_SCOPE", {"Ref": "JwtScope"})),
+    ("callers_are_known_on_every_route_where_an_issuer_is_named", drop("WorkerFunction/Properties/Environment/Variables/API_KEY_SHA256")),
+    ("an_api_key_itself_stands_nowhere", put("Parameters/ApiKeySha256/AllowedPattern", "^[0-9A-Za-z,]*$")),
+    ("a_domain_of_ones_own_has_tls_and_may_be_the_only_one", put("ApiDomain/Properties/DomainNameConfigurations/0/SecurityPolicy", "TLS_1_0")),
+    ("a_domain_of_ones_own_has_tls_and_may_be_the_only_one", put("ApiDomain/Properties/DomainNameConfigurations/0/EndpointType", "EDGE")),
+    ("a_domain_of_ones_own_has_tls_and_may_be_the_only_one", drop("ApiDomainMapping")),
+    ("a_domain_of_ones_own_has_tls_and_may_be_the_only_one", put("ApiDomainMapping/Properties/ApiMappingKey", "v1")),
+    ("a_domain_of_ones_own_has_tls_and_may_be_the_only_one", put("Api/Properties/DisableExecuteApiEndpoint", False)),
+    ("a_domain_of_ones_own_has_tls_and_may_be_the_only_one", put("Outputs/ApiUrl/Value", {"Fn::GetAtt": ["Api", "ApiEndpoint"]})),
+    ("a_domain_of_ones_own_has_tls_and_may_be_the_only_one", drop("Outputs/ApiDomainTarget/Condition")),
     ("the_api_is_throttled", drop("ApiStage/Properties/DefaultRouteSettings/ThrottlingBurstLimit")),
     ("the_api_is_throttled", put("Parameters/ApiRateLimit/Default", 100_000)),
     ("notices_are_encrypted", drop("NotificationTopic/Properties/KmsMasterKeyId")),

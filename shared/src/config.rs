@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::access::Access;
+
 /// Largest upload, in bytes: 25 MiB.
 pub const DEFAULT_MAX_UPLOAD_BYTES: u64 = 25 * 1024 * 1024;
 
@@ -130,6 +132,35 @@ impl Vars {
         text.split(',').map(|origin| origin.trim().trim_end_matches('/').to_owned()).collect()
     }
 
+    /// What a caller of the API has to show, by default nothing. `API_KEY_SHA256`: hashes of API keys in hex, separated by
+    /// commas. `JWT_SCOPE` and `JWT_OPERATOR_SCOPE`: one scope each.
+    pub fn access(&mut self) -> Access {
+        let hashes: Option<Vec<[u8; 32]>> =
+            self.optional("API_KEY_SHA256").map_or(Some(Vec::new()), |text| text.split(',').map(sha256).collect());
+        if hashes.is_none() {
+            // Not shown: it may be the key itself, put there by mistake.
+            self.problem("API_KEY_SHA256", "has to be SHA-256 hashes of 64 hex digits, separated by commas");
+        }
+        let (scope, operator_scope) = (self.scope("JWT_SCOPE"), self.scope("JWT_OPERATOR_SCOPE"));
+        match (&scope, &operator_scope) {
+            (None, Some(_)) => self.problem("JWT_OPERATOR_SCOPE", "is set, and JWT_SCOPE is not"),
+            (Some(scope), Some(operator)) if scope == operator => {
+                self.problem("JWT_OPERATOR_SCOPE", "is the same as JWT_SCOPE: everybody would be an operator");
+            }
+            _ => {}
+        }
+        Access { api_keys: hashes.unwrap_or_default(), scope, operator_scope }
+    }
+
+    fn scope(&mut self, name: &str) -> Option<String> {
+        let scope = self.optional(name)?;
+        // A token has several, with spaces in between: one with a space would be had by nobody.
+        if !scope.chars().all(|c| c.is_ascii_graphic()) {
+            self.problem(name, format!("is {scope:?}, and has to be one scope"));
+        }
+        Some(scope)
+    }
+
     /// Notes a problem with a variable.
     pub fn problem(&mut self, name: &str, what: impl fmt::Display) {
         self.problems.push(format!("{name} {what}"));
@@ -144,6 +175,17 @@ impl Vars {
     pub fn into_error(self) -> ConfigError {
         ConfigError { problems: self.problems }
     }
+}
+
+/// The hash that 64 hex digits stand for.
+fn sha256(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim();
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let byte = |n: usize| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok();
+    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    bytes?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -180,5 +222,37 @@ mod tests {
         let mut vars = vars(&[("JOB_TTL_DAYS", "")]);
         assert_eq!(vars.job_ttl().as_secs(), 30 * 86_400);
         assert!(vars.finish(()).is_ok());
+    }
+
+    fn check_access(pairs: &[(&str, &str)], expected: Result<(usize, Option<&str>), &str>) {
+        let mut vars = vars(pairs);
+        let access = vars.access();
+        match (vars.finish(()), expected) {
+            (Ok(()), Ok((keys, scope))) => assert_eq!((access.api_keys.len(), access.scope.as_deref()), (keys, scope)),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{pairs:?}: {error}"),
+            (got, _) => panic!("{pairs:?}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn what_callers_have_to_show_is_checked() {
+        let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        check_access(&[], Ok((0, None)));
+        check_access(&[("API_KEY_SHA256", hash)], Ok((1, None)));
+        check_access(&[("API_KEY_SHA256", &format!("{hash}, {}", hash.to_uppercase()))], Ok((2, None)));
+        for wrong in ["my-secret-key", &hash[1..], &format!("{hash},"), &format!("+{}", &hash[1..]), &"ä".repeat(32)] {
+            check_access(&[("API_KEY_SHA256", wrong)], Err("API_KEY_SHA256 has to be SHA-256 hashes"));
+        }
+        check_access(&[("JWT_SCOPE", "photos/use"), ("JWT_OPERATOR_SCOPE", "photos/all")], Ok((0, Some("photos/use"))));
+        check_access(&[("JWT_OPERATOR_SCOPE", "photos/all")], Err("JWT_OPERATOR_SCOPE is set, and JWT_SCOPE is not"));
+        check_access(&[("JWT_SCOPE", "a"), ("JWT_OPERATOR_SCOPE", "a")], Err("everybody would be an operator"));
+        check_access(&[("JWT_SCOPE", "photos/use photos/all")], Err("JWT_SCOPE is \"photos/use photos/all\""));
+    }
+
+    #[test]
+    fn a_key_that_stands_where_its_hash_belongs_is_not_shown() {
+        let mut vars = vars(&[("API_KEY_SHA256", "my-secret-key")]);
+        vars.access();
+        assert!(!vars.finish(()).unwrap_err().to_string().contains("my-secret-key"));
     }
 }

@@ -96,6 +96,12 @@ codes! {
     InvalidJobId = "INVALID_JOB_ID" 400,
     /// A recipe that is malformed, or that cannot apply to this image.
     InvalidRecipe = "INVALID_RECIPE" 400,
+    /// No API key came along, or none that is accepted.
+    InvalidApiKey = "INVALID_API_KEY" 401,
+    /// Nobody knows who calls, where callers have to be known.
+    Unauthenticated = "UNAUTHENTICATED" 401,
+    /// The caller is known, and their token is not for this API.
+    InsufficientScope = "INSUFFICIENT_SCOPE" 403,
     /// No such job, or not this caller's.
     JobNotFound = "JOB_NOT_FOUND" 404,
     /// No such route.

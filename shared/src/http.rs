@@ -69,9 +69,14 @@ pub fn failure(failure: &Failure, request_id: &str) -> Response {
         }
     };
     let mut response = json(code.status(), &json!({ "error": message, "code": code, "requestId": request_id }));
-    if code == Code::Unavailable {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+    let hint = match code {
+        Code::Unavailable => Some((header::RETRY_AFTER, "1")),
+        // A 401 has to name a scheme. There is none for API keys, so this one is made up.
+        Code::InvalidApiKey => Some((header::WWW_AUTHENTICATE, "ApiKey")),
+        Code::Unauthenticated => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        _ => None,
+    };
+    response.headers_mut().extend(hint.map(|(name, value)| (name, HeaderValue::from_static(value))));
     response
 }
 
@@ -142,6 +147,11 @@ impl Cors {
         }
         headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     }
+}
+
+/// Whether the API has a route for it.
+pub fn is_routed(method: &Method, path: &str) -> bool {
+    ROUTES.iter().any(|(routed, pattern)| routed == method && matches(pattern, path))
 }
 
 /// The answer to a request that no route takes: a CORS preflight, a wrong method, or an unknown path.
@@ -237,6 +247,32 @@ mod tests {
         let preflight = no_route(&Method::OPTIONS, "/uploads", "id");
         assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
         assert_eq!(preflight.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "POST, OPTIONS");
+    }
+
+    #[test]
+    fn routes_are_found_by_method_and_path() {
+        assert!(is_routed(&Method::GET, "/jobs/a"));
+        for (method, path) in [(Method::POST, "/jobs/a"), (Method::OPTIONS, "/uploads"), (Method::GET, "/jobs/")] {
+            assert!(!is_routed(&method, path), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn who_is_refused_is_told_by_which_scheme() {
+        for (code, scheme) in [(Code::InvalidApiKey, "ApiKey"), (Code::Unauthenticated, "Bearer")] {
+            let response = failure(&Failure::client(code, "no"), "id");
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(response.headers()[header::WWW_AUTHENTICATE], scheme);
+        }
+    }
+
+    #[test]
+    fn a_page_may_send_a_token_or_a_key() {
+        for name in ["authorization", "x-api-key"] {
+            let preflight = no_route(&Method::OPTIONS, "/uploads", "id");
+            let allowed = preflight.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap();
+            assert!(allowed.split(", ").any(|allowed| allowed == name), "{name}");
+        }
     }
 
     #[test]

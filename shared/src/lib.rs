@@ -3,6 +3,7 @@
 //!
 //! Nothing here names Lambda, and only [`aws`] names an AWS SDK.
 
+pub mod access;
 pub mod ambient;
 pub mod arrival;
 #[cfg(feature = "aws")]

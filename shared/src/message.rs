@@ -134,6 +134,7 @@ pub fn to_json(message: &impl Serialize) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Timestamp;
 
     #[test]
     fn no_key_makes_a_body_that_sqs_refuses() {
@@ -143,6 +144,17 @@ mod tests {
         let is_taken = |c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
         assert_eq!(body.chars().find(|c| !is_taken(*c)), None);
         assert_eq!(serde_json::from_str::<String>(&body).unwrap(), text);
+    }
+
+    #[test]
+    fn a_notice_does_not_tell_whose_the_job_is() {
+        let now = Timestamp::from_micros(0);
+        let mut job = Job::awaiting_upload(JobId::random(), "b", "uploads/x/a.jpg", now, now);
+        job.owner = Some("ann".into());
+        let error_message = "no".to_owned();
+        job.state = State::Failed { error_code: Code::UploadExpired, error_message };
+        let notice = to_json(&JobNotice::of(&job).unwrap()).unwrap();
+        assert!(!notice.contains("ann") && !notice.contains("owner"), "{notice}");
     }
 
     #[test]

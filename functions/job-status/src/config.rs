@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::access::Access;
 use shared::config::{ConfigError, Vars};
 
 /// Settings of job-status.
@@ -17,6 +18,8 @@ pub struct Config {
     pub job_ttl: Duration,
     /// `ALLOWED_ORIGINS`, default `*`.
     pub allowed_origins: Vec<String>,
+    /// `API_KEY_SHA256`, `JWT_SCOPE`, `JWT_OPERATOR_SCOPE`; unset: whoever calls is let in.
+    pub access: Access,
 }
 
 impl Config {
@@ -28,6 +31,7 @@ impl Config {
             download_url_ttl: vars.url_ttl_or("DOWNLOAD_URL_TTL_SECONDS", 3600),
             job_ttl: vars.job_ttl(),
             allowed_origins: vars.allowed_origins(),
+            access: vars.access(),
         };
         vars.finish(config)
     }

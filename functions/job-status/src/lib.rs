@@ -16,11 +16,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lambda_http::{Request, RequestExt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use shared::access::{Claims, Principal};
 use shared::ambient::Ambient;
-use shared::aws::{Bucket, JobTable, SdkConfig};
+use shared::aws::{Bucket, Cursor, JobPage, JobTable, SdkConfig};
 use shared::error::{Code, Failure};
-use shared::http::{Cors, Response, json, no_route};
+use shared::http::{Cors, Response, is_routed, json, no_route};
 use shared::job::{Job, JobId, Status};
+use shared::key::{UploadKey, classify_upload_key};
 use shared::results;
 use shared::time::Timestamp;
 
@@ -66,28 +68,36 @@ impl JobStatus {
     async fn route(&self, request: &Request, request_id: &str) -> Result<Response, Failure> {
         // As it came: in the URI `..` is resolved, and another route would answer.
         let (method, path) = (request.method(), request.raw_http_path());
-        if method != Method::GET {
+        if method != Method::GET || !is_routed(method, path) {
             return Ok(no_route(method, path, request_id));
         }
+        // Also where this came by the API's default route, which has no authorizer: an escaped slash may lead there.
+        let caller = self.config.access.admit(request.headers(), claims(request))?;
         let parameters = request.query_string_parameters();
         match path {
-            "/jobs" => self.list(&ListQuery::parse(&parameters)?).await,
-            "/results" => self.results(parameters.first("job_id")).await,
+            "/jobs" => self.list(&ListQuery::parse(&parameters)?, &caller).await,
+            "/results" => self.results(parameters.first("job_id"), &caller).await,
             _ => match path.strip_prefix("/jobs/") {
-                Some(id) if !id.contains('/') => {
+                Some(id) => {
                     let wait = query::wait(&parameters)?;
-                    self.job(id, wait, request.headers()).await
+                    self.job(id, wait, request.headers(), &caller).await
                 }
-                _ => Ok(no_route(method, path, request_id)),
+                None => Ok(no_route(method, path, request_id)),
             },
         }
     }
 
     /// `GET /jobs/{jobId}`
-    async fn job(&self, id: &str, wait: Duration, headers: &HeaderMap) -> Result<Response, Failure> {
+    async fn job(
+        &self,
+        id: &str,
+        wait: Duration,
+        headers: &HeaderMap,
+        caller: &Principal,
+    ) -> Result<Response, Failure> {
         let id: JobId =
             id.parse().map_err(|_| Failure::client(Code::InvalidJobId, "a job id is a UUID, and this is not one"))?;
-        let job = self.wait_for(id, wait).await?.ok_or_else(job_not_found)?;
+        let job = self.wait_for(id, wait, caller).await?.ok_or_else(job_not_found)?;
         let job = self.with_urls(job, self.ambient.now()).await?;
         let mut response = json(StatusCode::OK, &JobView::of(&job));
         let tag = e_tag(response.body());
@@ -106,12 +116,12 @@ impl JobStatus {
         Ok(response)
     }
 
-    /// The job as soon as it is final, or as it is after `wait`.
-    async fn wait_for(&self, id: JobId, wait: Duration) -> Result<Option<Job>, Failure> {
+    /// The job as soon as it is final, or as it is after `wait`. What the caller may not see is not there, at once.
+    async fn wait_for(&self, id: JobId, wait: Duration, caller: &Principal) -> Result<Option<Job>, Failure> {
         let deadline = tokio::time::Instant::now() + wait;
         let mut pause = FIRST_POLL;
         loop {
-            let job = self.jobs.get(id, self.ambient.now()).await?;
+            let job = self.find(id, caller).await?;
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             if left.is_zero() || job.as_ref().is_none_or(Job::is_final) {
                 return Ok(job);
@@ -121,16 +131,24 @@ impl JobStatus {
         }
     }
 
+    /// The job, if there is one as far as the caller is told.
+    async fn find(&self, id: JobId, caller: &Principal) -> Result<Option<Job>, Failure> {
+        let job = self.jobs.get(id, self.ambient.now()).await?;
+        Ok(job.filter(|job| caller.may_see(job)))
+    }
+
     /// `GET /jobs`
-    async fn list(&self, query: &ListQuery) -> Result<Response, Failure> {
+    async fn list(&self, query: &ListQuery, caller: &Principal) -> Result<Response, Failure> {
         let (now, cursor) = (self.ambient.now(), query.cursor.as_ref());
-        let page = match &query.key {
-            Some(key) => self.jobs.by_key(key, query.status, query.limit, cursor, now).await?,
-            None => {
-                let statuses = query.status.map_or(Status::ALL.to_vec(), |status| vec![status]);
+        let statuses = query.status.map_or(Status::ALL.to_vec(), |status| vec![status]);
+        let page = match (caller.confined_to(), &query.key) {
+            (None, Some(key)) => self.jobs.by_key(key, query.status, query.limit, cursor, now).await?,
+            (None, None) => {
                 let oldest = now - self.config.job_ttl;
                 self.jobs.by_status(&statuses, query.limit, cursor, oldest, now).await?
             }
+            (Some(_), Some(key)) => self.of_slot(key, &statuses, cursor, caller).await?,
+            (Some(owner), None) => self.jobs.by_owner(owner, &statuses, query.limit, cursor, now).await?,
         };
         let jobs = try_join_all(page.jobs.into_iter().map(|job| self.with_urls(job, now))).await?;
         let views: Vec<JobView> = jobs.iter().map(JobView::of).collect();
@@ -141,14 +159,33 @@ impl JobStatus {
         Ok(json(StatusCode::OK, &body))
     }
 
+    /// What a key has of the caller's: only an upload slot has an owner, and its key names its job. So nothing is looked
+    /// through that is somebody else's, and the time that it takes tells nothing of it.
+    async fn of_slot(
+        &self,
+        key: &str,
+        statuses: &[Status],
+        after: Option<&Cursor>,
+        caller: &Principal,
+    ) -> Result<JobPage, Failure> {
+        let job = match classify_upload_key(key) {
+            UploadKey::Slot(id) => self.find(id, caller).await?,
+            UploadKey::Direct | UploadKey::Ignored => None,
+        };
+        let is_listed = |job: &Job| {
+            job.s3_key == key && statuses.contains(&job.status()) && after.is_none_or(|after| Cursor::of(job) < *after)
+        };
+        Ok(JobPage { jobs: job.into_iter().filter(is_listed).collect(), cursor: None })
+    }
+
     /// `GET /results`
-    async fn results(&self, id: Option<&str>) -> Result<Response, Failure> {
+    async fn results(&self, id: Option<&str>, caller: &Principal) -> Result<Response, Failure> {
         let Some(id) = id.filter(|id| !id.is_empty()) else {
             return Ok(json(StatusCode::BAD_REQUEST, &json!({ "error": "Missing job_id parameter" })));
         };
         let id: JobId =
             id.parse().map_err(|_| Failure::client(Code::InvalidJobId, "a job id is a UUID, and this is not one"))?;
-        let job = self.jobs.get(id, self.ambient.now()).await?.ok_or_else(job_not_found)?;
+        let job = self.find(id, caller).await?.ok_or_else(job_not_found)?;
         Ok(match results::of(&job) {
             Some(result) => json(StatusCode::OK, &result),
             // The older contract knows no other word for a job that is not over.
@@ -162,6 +199,12 @@ impl JobStatus {
     async fn with_urls(&self, job: Job, now: Timestamp) -> Result<Job, Failure> {
         download::with_urls(job, &self.jobs, &self.processed, self.config.download_url_ttl, now).await
     }
+}
+
+/// The claims of the request's token, where an authorizer has verified one.
+fn claims(request: &Request) -> Option<&Claims> {
+    let jwt = request.request_context_ref()?.authorizer()?.jwt.as_ref()?;
+    Some(&jwt.claims)
 }
 
 fn job_not_found() -> Failure {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::access::Access;
 use shared::config::{ConfigError, Vars};
 
 /// Settings of request-upload.
@@ -19,6 +20,8 @@ pub struct Config {
     pub job_ttl: Duration,
     /// `ALLOWED_ORIGINS`, default `*`.
     pub allowed_origins: Vec<String>,
+    /// `API_KEY_SHA256`, `JWT_SCOPE`, `JWT_OPERATOR_SCOPE`; unset: whoever calls is let in.
+    pub access: Access,
 }
 
 impl Config {
@@ -31,6 +34,7 @@ impl Config {
             max_upload_bytes: vars.max_upload_bytes(),
             job_ttl: vars.job_ttl(),
             allowed_origins: vars.allowed_origins(),
+            access: vars.access(),
         };
         vars.finish(config)
     }

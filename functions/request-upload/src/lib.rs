@@ -14,11 +14,12 @@ use http::{Method, StatusCode};
 use lambda_http::{Request, RequestExt};
 use serde::Serialize;
 use serde_json::json;
+use shared::access::{Claims, Principal};
 use shared::ambient::Ambient;
 use shared::aws::{Bucket, JobTable, PutTerms, SdkConfig};
 use shared::error::Failure;
 use shared::format::Format;
-use shared::http::{Cors, Response, json, no_route, parse_body};
+use shared::http::{Cors, Response, is_routed, json, no_route, parse_body};
 use shared::inline_image::{self, InlineImageError};
 use shared::job::{Job, JobId, UPLOAD_GRACE};
 use shared::key;
@@ -75,32 +76,37 @@ impl RequestUpload {
     }
 
     async fn route(&self, request: &Request, request_id: &str) -> Result<Response, Failure> {
+        let (method, path) = (request.method(), request.raw_http_path());
+        if !is_routed(method, path) {
+            return Ok(no_route(method, path, request_id));
+        }
+        let caller = self.config.access.admit(request.headers(), claims(request))?;
         let body = request.body().as_ref();
         let limit = self.config.max_upload_bytes;
-        match (request.method(), request.raw_http_path()) {
+        match (method, path) {
             (&Method::POST, "/uploads") => {
                 let upload = parse_body::<UploadBody>(request.headers(), body)?.check(limit)?;
-                let slot = self.offer(upload, self.ambient.now()).await?;
+                let slot = self.offer(upload, &caller, self.ambient.now()).await?;
                 Ok(json(StatusCode::OK, &slot))
             }
             (&Method::POST, "/uploads/batch") => {
                 let uploads = parse_body::<BatchBody>(request.headers(), body)?.check(limit)?;
                 let now = self.ambient.now();
-                let slots = stream::iter(uploads).map(|upload| self.offer(upload, now)).buffered(BATCH_CONCURRENCY);
-                let slots: Vec<Result<Slot, Failure>> = slots.collect().await;
+                let offers = stream::iter(uploads).map(|upload| self.offer(upload, &caller, now));
+                let slots: Vec<Result<Slot, Failure>> = offers.buffered(BATCH_CONCURRENCY).collect().await;
                 let slots = slots.into_iter().collect::<Result<Vec<Slot>, Failure>>()?;
                 Ok(json(StatusCode::OK, &json!({ "jobs": slots })))
             }
-            (&Method::POST, "/image") => self.take_image(body, self.ambient.now()).await,
-            (method, path) => Ok(no_route(method, path, request_id)),
+            (&Method::POST, "/image") => self.take_image(body, &caller, self.ambient.now()).await,
+            _ => Ok(no_route(method, path, request_id)),
         }
     }
 
     /// Writes the job's row and presigns its PUT. The row comes first: a URL without a row would be an upload that
     /// nobody can ask about.
-    async fn offer(&self, upload: Upload, now: Timestamp) -> Result<Slot, Failure> {
+    async fn offer(&self, upload: Upload, caller: &Principal, now: Timestamp) -> Result<Slot, Failure> {
         let ttl = self.config.upload_url_ttl;
-        let mut job = self.new_job(upload.filename, upload.format, ttl, now);
+        let mut job = self.new_job(upload.filename, upload.format, caller, ttl, now);
         job.metadata = upload.metadata;
         job.recipe = upload.recipe;
         let terms = PutTerms {
@@ -125,26 +131,40 @@ impl RequestUpload {
     }
 
     /// Stores a photo that came in the request; from there it takes the way of every upload.
-    async fn take_image(&self, body: &[u8], now: Timestamp) -> Result<Response, Failure> {
+    async fn take_image(&self, body: &[u8], caller: &Principal, now: Timestamp) -> Result<Response, Failure> {
         let image = match inline_image::read(body) {
             Ok(image) => image,
             Err(InlineImageError::Missing) => return Ok(inline_image::missing()),
             Err(InlineImageError::Refused(failure)) => return Err(failure),
         };
-        let job = self.new_job(image.filename, image.format, Duration::ZERO, now);
+        let job = self.new_job(image.filename, image.format, caller, Duration::ZERO, now);
         let job = self.jobs.create(job, now).await?;
         self.uploads.put_upload(&job.s3_key, image.format.media_type(), image.bytes).await?;
         tracing::info!(job.id = %job.job_id, "image taken from the request");
         Ok(json(StatusCode::OK, &json!({ "message": "Job submitted", "job_id": job.job_id })))
     }
 
-    fn new_job(&self, filename: Option<String>, format: Format, url_ttl: Duration, now: Timestamp) -> Job {
+    fn new_job(
+        &self,
+        filename: Option<String>,
+        format: Format,
+        caller: &Principal,
+        url_ttl: Duration,
+        now: Timestamp,
+    ) -> Job {
         let id = JobId::of_slot(self.ambient.uuid());
         let key = key::upload_key(id, filename.as_deref(), format);
         let mut job = Job::awaiting_upload(id, &self.config.upload_bucket, &key, now + url_ttl, now);
         job.filename = filename;
+        job.owner = caller.subject().map(str::to_owned);
         // Counted from the URL's end, or a long-lived URL would outlive its job.
         job.expires_at = (now + url_ttl + UPLOAD_GRACE + self.config.job_ttl).epoch_seconds();
         job
     }
+}
+
+/// The claims of the request's token, where an authorizer has verified one.
+fn claims(request: &Request) -> Option<&Claims> {
+    let jwt = request.request_context_ref()?.authorizer()?.jwt.as_ref()?;
+    Some(&jwt.claims)
 }

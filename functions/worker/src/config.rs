@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::access::Access;
 use shared::config::{ConfigError, Vars};
 use shared::format::Format;
 use shared::recipe::{ImageName, Recipe, RecipeError, WatermarkText};
@@ -41,6 +42,8 @@ pub struct Config {
     pub job_ttl: Duration,
     /// `ALLOWED_ORIGINS`, default `*`.
     pub allowed_origins: Vec<String>,
+    /// `API_KEY_SHA256`, `JWT_SCOPE`, `JWT_OPERATOR_SCOPE`; unset: whoever calls is let in.
+    pub access: Access,
 }
 
 /// The configured recipes: the default one, and those that an upload names in `x-amz-meta-recipe`.
@@ -158,6 +161,7 @@ impl Config {
         let max_pixels = vars.number_or("MAX_PIXELS", 100_000_000, 1, 1_000_000_000);
         let job_ttl = vars.job_ttl();
         let (topic_arn, allowed_origins) = (vars.optional("NOTIFY_TOPIC_ARN"), vars.allowed_origins());
+        let access = vars.access();
         let model_dir = vars.path_or("MODEL_DIR", "models/efficientnet-lite0");
         let classifier = Classifier::load(&model_dir).map_err(|error| vars.problem("MODEL_DIR", chain(&error))).ok();
         let Some((((recipes, images), text), classifier)) = recipes.zip(text).zip(classifier) else {
@@ -176,6 +180,7 @@ impl Config {
             max_pixels,
             job_ttl,
             allowed_origins,
+            access,
         })
     }
 }
@@ -191,6 +196,7 @@ mod tests {
             ("WATERMARK_TEXT".to_owned(), "   ".to_owned()),
             ("MAX_PIXELS".to_owned(), "0".to_owned()),
             ("MODEL_DIR".to_owned(), "no/model".to_owned()),
+            ("API_KEY_SHA256".to_owned(), "no hash".to_owned()),
         ]);
         let message = Config::read(vars).unwrap_err().to_string();
         for part in [
@@ -200,6 +206,7 @@ mod tests {
             "MAX_PIXELS",
             "MODEL_DIR no/model/model.json cannot be read",
             "SQS_QUEUE_URL",
+            "API_KEY_SHA256",
         ] {
             assert!(message.contains(part), "{part} is not in: {message}");
         }

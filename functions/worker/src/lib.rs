@@ -21,6 +21,7 @@ use std::sync::Arc;
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
+use shared::access::Access;
 use shared::ambient::Ambient;
 use shared::aws::{Announcer, Bucket, JobTable, SdkConfig, Topic, WorkQueue};
 use shared::http::Cors;
@@ -40,6 +41,7 @@ pub use workflow::diagnostic;
 pub struct Worker {
     processor: Processor,
     cors: Cors,
+    access: Access,
 }
 
 /// The event is of no kind that this function knows.
@@ -56,7 +58,7 @@ impl Worker {
         let processed = Bucket::new(sdk, &config.processed_bucket);
         let topic = config.topic_arn.as_ref().map(|arn| Topic::new(sdk, arn));
         let queue = WorkQueue::new(sdk, &config.queue_url);
-        let allowed_origins = config.allowed_origins;
+        let (allowed_origins, access) = (config.allowed_origins, config.access);
         let program = studio::this_program()?;
         let studios = Studios::open(program, cores, config.watermarks, config.classifier.view(), config.max_pixels)?;
         let pipeline = Pipeline {
@@ -71,14 +73,14 @@ impl Worker {
         };
         let announcer = Announcer::new(jobs.clone(), processed, topic);
         let processor = Processor { announcer, ambient, job_ttl: config.job_ttl, jobs, queue, pipeline };
-        Ok(Self { processor, cors: Cors::new(allowed_origins) })
+        Ok(Self { processor, cors: Cors::new(allowed_origins), access })
     }
 
     /// Handles one event.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
         let LambdaEvent { payload, context } = event;
         if payload.pointer("/requestContext/http").is_some() {
-            return http_api::handle(&self.processor.pipeline, &self.cors, payload, context).await;
+            return http_api::handle(self, payload, context).await;
         }
         let deadline = Timestamp::from_micros(i64::try_from(context.deadline)?.saturating_mul(1000));
         if payload.get("stage").is_some() {

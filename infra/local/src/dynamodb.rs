@@ -3,6 +3,7 @@
 //! Signatures have to be present but are not checked: who reaches the AWS endpoint may use the tables, with any
 //! credentials.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -11,8 +12,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, TimeToLiveSpecification, TimeToLiveStatus,
+    AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
+    GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+    TimeToLiveSpecification, TimeToLiveStatus,
 };
 use aws_sdk_dynamodb::{Client, Error};
 use axum::body::Body;
@@ -33,8 +35,18 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 const BY_KEY: (&str, &str, &str) = ("byKey", "s3Key", "createdAt");
 /// Index over the jobs of a status, in shards by time.
 const BY_STATUS: (&str, &str, &str) = ("byStatus", "statusShard", "listedAt");
+/// Sparse index over the jobs that belong to somebody, by owner, in shards.
+const BY_OWNER: (&str, &str, &str) = ("byOwner", "ownerShard", "listedAt");
 /// Sparse index over unfinished jobs, in shards, by the time at which reconcile has to look at them.
 const BY_DUE: (&str, &str, &str) = ("byDue", "dueShard", "dueAt");
+
+/// Every index, by name, partition and order; and what it holds of a row.
+const INDEXES: [((&str, &str, &str), ProjectionType); 4] = [
+    (BY_KEY, ProjectionType::All),
+    (BY_STATUS, ProjectionType::All),
+    (BY_OWNER, ProjectionType::All),
+    (BY_DUE, ProjectionType::KeysOnly),
+];
 
 /// Why there is no DynamoDB.
 #[derive(Debug, thiserror::Error)]
@@ -127,12 +139,19 @@ async fn sweep(database: Database) {
     }
 }
 
-/// Creates the table of jobs, if it is not there.
+/// Creates the table of jobs, if it is not there, and what indexes it lacks: the folder may be an older version's.
 pub(crate) async fn ensure_table(client: &Client, table: &str) -> Result<(), Error> {
     match client.describe_table().table_name(table).send().await {
-        Ok(_) => {}
+        Ok(described) => {
+            let indexes = described.table.and_then(|table| table.global_secondary_indexes).unwrap_or_default();
+            for (index, projection) in INDEXES {
+                if !indexes.iter().any(|there| there.index_name() == Some(index.0)) {
+                    add_index(client, table, index, projection).await?;
+                }
+            }
+        }
         Err(error) if error.as_service_error().is_some_and(DescribeTableError::is_resource_not_found_exception) => {
-            create_table(client, table).await?;
+            create_table(client, table, &INDEXES).await?;
         }
         Err(error) => return Err(error.into()),
     }
@@ -146,28 +165,56 @@ pub(crate) async fn ensure_table(client: &Client, table: &str) -> Result<(), Err
     Ok(())
 }
 
-async fn create_table(client: &Client, table: &str) -> Result<(), Error> {
+async fn create_table(
+    client: &Client,
+    table: &str,
+    indexes: &[((&str, &str, &str), ProjectionType)],
+) -> Result<(), Error> {
     let mut request = client
         .create_table()
         .table_name(table)
         .billing_mode(BillingMode::PayPerRequest)
-        .key_schema(key("jobId", KeyType::Hash)?)
-        .attribute_definitions(text("jobId")?);
-    for ((name, hash, range), projection) in
-        [(BY_KEY, ProjectionType::All), (BY_STATUS, ProjectionType::All), (BY_DUE, ProjectionType::KeysOnly)]
-    {
+        .key_schema(key("jobId", KeyType::Hash)?);
+    let mut attributes = BTreeSet::from(["jobId"]);
+    for ((name, hash, range), projection) in indexes {
         let index = GlobalSecondaryIndex::builder()
-            .index_name(name)
+            .index_name(*name)
             .key_schema(key(hash, KeyType::Hash)?)
             .key_schema(key(range, KeyType::Range)?)
-            .projection(Projection::builder().projection_type(projection).build())
+            .projection(Projection::builder().projection_type(projection.clone()).build())
             .build()?;
-        request = request
-            .global_secondary_indexes(index)
-            .attribute_definitions(text(hash)?)
-            .attribute_definitions(text(range)?);
+        request = request.global_secondary_indexes(index);
+        attributes.extend([*hash, *range]);
+    }
+    for attribute in attributes {
+        request = request.attribute_definitions(text(attribute)?);
     }
     request.send().await?;
+    Ok(())
+}
+
+/// Adds an index to a table. Rows that have its attributes are in it when this returns.
+async fn add_index(
+    client: &Client,
+    table: &str,
+    (name, hash, range): (&str, &str, &str),
+    projection: ProjectionType,
+) -> Result<(), Error> {
+    let index = CreateGlobalSecondaryIndexAction::builder()
+        .index_name(name)
+        .key_schema(key(hash, KeyType::Hash)?)
+        .key_schema(key(range, KeyType::Range)?)
+        .projection(Projection::builder().projection_type(projection).build())
+        .build()?;
+    client
+        .update_table()
+        .table_name(table)
+        .attribute_definitions(text(hash)?)
+        .attribute_definitions(text(range)?)
+        .global_secondary_index_updates(GlobalSecondaryIndexUpdate::builder().create(index).build())
+        .send()
+        .await?;
+    tracing::info!(index = name, "an index was added to the table of jobs");
     Ok(())
 }
 
@@ -181,24 +228,62 @@ fn text(attribute: &str) -> Result<AttributeDefinition, BuildError> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
     use crate::data_dir::DataDir;
     use crate::stack;
+
+    async fn started(dir: &DataDir, servers: &Group) -> Client {
+        let database = DynamoDb::start(&dir.path().join("dynamodb.sqlite"), servers).await.unwrap();
+        Client::new(&stack::sdk_config(database.address, &stack::public_key()))
+    }
+
+    async fn check_indexes(client: &Client) {
+        let described = client.describe_table().table_name("jobs").send().await.unwrap();
+        let table = described.table.unwrap();
+        let mut indexes: Vec<_> = table.global_secondary_indexes().iter().filter_map(|i| i.index_name()).collect();
+        indexes.sort_unstable();
+        assert_eq!(indexes, ["byDue", "byKey", "byOwner", "byStatus"]);
+    }
 
     #[tokio::test]
     async fn the_table_is_made_once_and_outlives_the_server() {
         let dir = DataDir::ephemeral().unwrap();
         for _ in 0..2 {
             let servers = Group::default();
-            let database = DynamoDb::start(&dir.path().join("dynamodb.sqlite"), &servers).await.unwrap();
-            let client = Client::new(&stack::sdk_config(database.address, &stack::public_key()));
+            let client = started(&dir, &servers).await;
             ensure_table(&client, "jobs").await.unwrap();
-            let described = client.describe_table().table_name("jobs").send().await.unwrap();
-            let table = described.table.unwrap();
-            let mut indexes: Vec<_> = table.global_secondary_indexes().iter().filter_map(|i| i.index_name()).collect();
-            indexes.sort_unstable();
-            assert_eq!(indexes, ["byDue", "byKey", "byStatus"]);
+            check_indexes(&client).await;
             servers.token().cancel();
         }
+    }
+
+    #[tokio::test]
+    async fn a_folder_from_before_there_were_owners_gets_the_index() {
+        let dir = DataDir::ephemeral().unwrap();
+        let servers = Group::default();
+        let client = started(&dir, &servers).await;
+        let older: Vec<_> = INDEXES.into_iter().filter(|(index, _)| *index != BY_OWNER).collect();
+        create_table(&client, "jobs", &older).await.unwrap();
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let row = |id: &str| {
+            let put = client.put_item().table_name("jobs").item("jobId", text(id)).item("s3Key", text("uploads/a.jpg"));
+            put.item("createdAt", text("1")).item("listedAt", text("1")).item("statusShard", text("PENDING#1"))
+        };
+        row("old").send().await.unwrap();
+
+        ensure_table(&client, "jobs").await.unwrap();
+
+        check_indexes(&client).await;
+        let owned = text("PENDING#1#ann");
+        row("new").item("ownerShard", owned.clone()).send().await.unwrap();
+        for ((index, attribute, _), partition, rows) in [(BY_OWNER, owned, 1), (BY_STATUS, text("PENDING#1"), 2)] {
+            let query = client.query().table_name("jobs").index_name(index);
+            let query = query.key_condition_expression(format!("{attribute} = :partition"));
+            let found = query.expression_attribute_values(":partition", partition).send().await.unwrap();
+            assert_eq!(found.count(), rows, "{index}");
+        }
+        servers.token().cancel();
     }
 }

@@ -36,6 +36,10 @@ BAD_VALUES = [
     ("WATERMARK_TEXT", ["   ", "x" * 121, "写真", "two\nlines"], [WORKER]),
     ("DEFAULT_RECIPE", ["no/such.json", str(ROOT / "README.md"), str(MODEL)], [WORKER]),
     ("MODEL_DIR", ["no/such/folder", str(ROOT / "assets")], [WORKER]),
+    ("API_KEY_SHA256", ["secret", "0" * 63, "0" * 65, "0" * 64 + ",", "0" * 63 + "g"], [WORKER, UPLOAD, STATUS]),
+    ("JWT_SCOPE", ["photos/use photos/all", "a\tb", "ä"], [WORKER, UPLOAD, STATUS]),
+    # Without JWT_SCOPE every value is one too many.
+    ("JWT_OPERATOR_SCOPE", ["a b", "photos/all"], [WORKER, UPLOAD, STATUS]),
 ]  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def create_resources(aws):
         "KeySchema": [{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}],
         "Projection": {"ProjectionType": projection},
     }
-    names = ["jobId", "s3Key", "createdAt", "statusShard", "listedAt", "dueShard", "dueAt"]
+    names = ["jobId", "s3Key", "createdAt", "statusShard", "listedAt", "ownerShard", "dueShard", "dueAt"]
     aws("dynamodb").create_table(
         TableName="jobs",
         BillingMode="PAY_PER_REQUEST",
@@ -69,6 +69,7 @@ def create_resources(aws):
         GlobalSecondaryIndexes=[
             index("byKey", "s3Key", "createdAt"),
             index("byStatus", "statusShard", "listedAt"),
+            index("byOwner", "ownerShard", "listedAt"),
             index("byDue", "dueShard", "dueAt", "KEYS_ONLY"),
         ],
     )

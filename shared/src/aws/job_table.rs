@@ -16,7 +16,8 @@ use crate::time::Timestamp;
 /// Over how many partitions each index spreads its rows.
 ///
 /// A partition takes 1,000 write units a second. A job takes ten of `byDue`, where most moves delete one entry and put
-/// another, and no more of `byStatus` for any one status: so eight carry some 800 jobs a second. See docs/scale.md.
+/// another, and no more of `byStatus` for any one status: so eight carry some 800 jobs a second. See docs/scale.md. An
+/// owner may be a whole application, so `byOwner` is spread as widely.
 pub(super) const SHARDS: u8 = 8;
 
 /// How often a move is tried against a row that somebody else keeps changing.
@@ -188,6 +189,10 @@ fn to_item(job: &Job) -> Result<HashMap<String, AttributeValue>, Failure> {
     let listing = super::listing::partition(job.status(), &job.created_at.month(), shard);
     item.insert("statusShard".to_owned(), AttributeValue::S(listing));
     item.insert("listedAt".to_owned(), AttributeValue::S(super::listing::Cursor::of(job).to_string()));
+    if let Some(owner) = &job.owner {
+        let owned = super::listing::owned_partition(owner, job.status(), shard);
+        item.insert("ownerShard".to_owned(), AttributeValue::S(owned));
+    }
     if let Some(url) = job.completed().and_then(|completed| completed.derivatives.first()?.url.clone()) {
         item.insert("downloadUrl".to_owned(), AttributeValue::S(url));
     }
@@ -200,4 +205,34 @@ fn to_item(job: &Job) -> Result<HashMap<String, AttributeValue>, Failure> {
 /// The job in an item of the table or of an index that holds whole rows.
 pub(super) fn from_item(item: HashMap<String, AttributeValue>) -> Result<Job, Failure> {
     serde_dynamo::from_item(item).map_err(|error| Failure::permanent(RowError::Format(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::Delivery;
+
+    fn item(owner: Option<&str>) -> HashMap<String, AttributeValue> {
+        let now = Timestamp::from_micros(0);
+        let mut job = Job::awaiting_upload(JobId::random(), "b", "uploads/x/a.jpg", now, now);
+        job.owner = owner.map(str::to_owned);
+        let delivery = Delivery { work_id: None, sent_at: now };
+        assert_eq!(job.claim("worker", &delivery, now + Duration::from_mins(1), now), Transition::Changed);
+        let item = to_item(&job).unwrap();
+        assert_eq!(from_item(item.clone()).unwrap(), job);
+        item
+    }
+
+    #[test]
+    fn a_jobs_owner_is_not_its_leases_and_has_a_place_in_an_index() {
+        let owned = item(Some("ann"));
+        let text = |name: &str| owned[name].as_s().unwrap().as_str();
+        assert_eq!((text("owner"), text("leaseOwner")), ("ann", "worker"));
+        assert!(text("ownerShard").starts_with("PROCESSING#") && text("ownerShard").ends_with("#ann"));
+        // Sparse: what belongs to nobody costs nothing there.
+        let nobodys = item(None);
+        assert!(!nobodys.contains_key("owner") && !nobodys.contains_key("ownerShard"));
+    }
 }

@@ -1,8 +1,9 @@
 //! Listings of jobs, served by the table's indexes and never by a scan.
 //!
 //! `byKey` has the jobs of one object key. `byStatus` has all jobs, in partitions by status, month and shard, so that
-//! no partition is written by every job; a listing merges them newest first. `byDue` has the jobs that reconcile has
-//! to look at, in partitions by shard; a job that is over and announced is not in it.
+//! no partition is written by every job; a listing merges them newest first. `byOwner` has the jobs that belong to
+//! somebody, in partitions by status, shard and owner. `byDue` has the jobs that reconcile has to look at, in partitions
+//! by shard; a job that is over and announced is not in it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,6 +68,17 @@ pub(super) fn partition(status: Status, month: &str, shard: u8) -> String {
     format!("{}#{month}#{shard}", status.as_str())
 }
 
+/// The partition of `byOwner` that a job stands in. The owner comes last, so that no name of one reads like another's.
+pub(super) fn owned_partition(owner: &str, status: Status, shard: u8) -> String {
+    format!("{}#{shard}#{owner}", status.as_str())
+}
+
+/// An index whose partitions a listing merges: its name, and the attribute that names the partition.
+type Merged = (&'static str, &'static str);
+
+const BY_STATUS: Merged = ("byStatus", "statusShard");
+const BY_OWNER: Merged = ("byOwner", "ownerShard");
+
 /// The partition of `byDue` that a job stands in.
 pub(super) fn due_partition(shard: u8) -> String {
     format!("due#{shard}")
@@ -125,14 +137,8 @@ impl JobTable {
         // Month by month back in time: the newest month is all that most listings need.
         loop {
             let month = from.month();
-            let partitions = statuses
-                .iter()
-                .flat_map(|status| (0..SHARDS).map(|shard| partition(*status, &month, shard)))
-                .map(|partition| self.newest_in(partition, &before, limit + 1));
-            let mut found: Vec<Job> = try_join_all(partitions).await?.into_iter().flatten().collect();
-            found.retain(|job| !job.is_expired(now));
-            found.sort_by_key(|job| std::cmp::Reverse(Cursor::of(job)));
-            jobs.append(&mut found);
+            let partitions = shards_of(statuses).map(|(status, shard)| partition(status, &month, shard));
+            jobs.append(&mut self.merged(BY_STATUS, partitions, &before, limit + 1, now).await?);
             let Some(month_start) = format!("{month}-01T00:00:00Z").parse::<Timestamp>().ok() else { break };
             if jobs.len() > limit || month_start <= oldest {
                 break;
@@ -143,14 +149,49 @@ impl JobTable {
         Ok(page(jobs, limit))
     }
 
-    async fn newest_in(&self, partition: String, before: &str, limit: usize) -> Result<Vec<Job>, Failure> {
+    /// The jobs of an owner with one of these statuses, newest first, at most `limit`.
+    pub async fn by_owner(
+        &self,
+        owner: &str,
+        statuses: &[Status],
+        limit: usize,
+        after: Option<&Cursor>,
+        now: Timestamp,
+    ) -> Result<JobPage, Failure> {
+        let before = after.map_or_else(|| (now + CLOCK_SKEW).to_string(), ToString::to_string);
+        let partitions = shards_of(statuses).map(|(status, shard)| owned_partition(owner, status, shard));
+        Ok(page(self.merged(BY_OWNER, partitions, &before, limit + 1, now).await?, limit))
+    }
+
+    /// The jobs of some partitions in one order, newest first: the first `limit`, and maybe more.
+    async fn merged(
+        &self,
+        index: Merged,
+        partitions: impl Iterator<Item = String>,
+        before: &str,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, Failure> {
+        let found = try_join_all(partitions.map(|partition| self.newest_in(index, partition, before, limit))).await?;
+        let mut jobs: Vec<Job> = found.into_iter().flatten().filter(|job| !job.is_expired(now)).collect();
+        jobs.sort_by_key(|job| std::cmp::Reverse(Cursor::of(job)));
+        Ok(jobs)
+    }
+
+    async fn newest_in(
+        &self,
+        (index, attribute): Merged,
+        partition: String,
+        before: &str,
+        limit: usize,
+    ) -> Result<Vec<Job>, Failure> {
         // A page ends at 1 MB, however few rows that are.
         let mut rows = self
             .client
             .query()
             .table_name(&self.table)
-            .index_name("byStatus")
-            .key_condition_expression("statusShard = :partition AND listedAt < :before")
+            .index_name(index)
+            .key_condition_expression(format!("{attribute} = :partition AND listedAt < :before"))
             .expression_attribute_values(":partition", AttributeValue::S(partition))
             .expression_attribute_values(":before", AttributeValue::S(before.to_owned()))
             .scan_index_forward(false)
@@ -192,6 +233,11 @@ impl JobTable {
 /// How far another machine's clock may run ahead of ours before its newest jobs are missing in a listing.
 const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_mins(5);
 
+/// Every shard of these statuses.
+fn shards_of(statuses: &[Status]) -> impl Iterator<Item = (Status, u8)> {
+    statuses.iter().flat_map(|status| (0..SHARDS).map(|shard| (*status, shard)))
+}
+
 fn page(mut jobs: Vec<Job>, limit: usize) -> JobPage {
     let more = jobs.len() > limit;
     jobs.truncate(limit);
@@ -200,7 +246,20 @@ fn page(mut jobs: Vec<Job>, limit: usize) -> JobPage {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_two_owners_share_a_partition(one in "[a#0-9]{0,6}|\\PC{0,9}", other in "[a#0-9]{0,6}|\\PC{0,9}") {
+            for ((status, shard), (another, third)) in shards_of(&Status::ALL).zip(shards_of(&Status::ALL).skip(1)) {
+                prop_assert_ne!(owned_partition(&one, status, shard), owned_partition(&other, another, third));
+                let same = owned_partition(&one, status, shard) == owned_partition(&other, status, shard);
+                prop_assert_eq!(same, one == other);
+            }
+        }
+    }
 
     #[test]
     fn a_cursor_comes_back_and_nonsense_does_not() {

@@ -90,6 +90,7 @@ impl Job {
             state: State::Pending,
             created_at: now,
             updated_at: now,
+            owner: None,
             bucket: bucket.to_owned(),
             s3_key: key.to_owned(),
             filename: None,

@@ -68,6 +68,10 @@ pub struct Job {
     pub created_at: Timestamp,
     /// When it last moved.
     pub updated_at: Timestamp,
+    /// Whose job it is: the subject of the token that it was asked for with. Absent where nobody said who they are, and
+    /// for objects that came without an upload slot. Not to be taken for the lease's owner, which is a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The uploads bucket.
     pub bucket: String,
     /// The photo's object key.

@@ -377,6 +377,7 @@ fn the_stored_row_is_this() {
     let id: JobId = "6f1c2b54-8f0e-4b6e-9d5b-3d1f7a90c3e2".parse().unwrap();
     let mut job = Job::awaiting_upload(id, "uploads", "uploads/x/a.jpg", at(300), at(0));
     job.filename = Some("a.jpg".into());
+    job.owner = Some("ann".into());
     job.expires_at = 1_792_592_000;
     let _ = job.arrive(object(1), at(1));
     let _ = job.claim("worker", &delivery("work", at(1)), at(60), at(2));
