@@ -291,6 +291,15 @@ def lists_jobs_of_a_status(deployed):
     assert deployed.call("GET", "/jobs?status=COMPLETED")["jobs"]
 
 
+def lists_jobs_of_a_subject(deployed):
+    # As behind an authorizer, which this stack has none of.
+    authorizer = {"jwt": {"claims": {"sub": "somebody"}, "scopes": None}}
+    http = {"method": "GET", "path": "/jobs", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test"}
+    event = {"version": "2.0", "routeKey": "GET /jobs", "rawPath": "/jobs", "rawQueryString": "", "headers": {}, "isBase64Encoded": False,
+             "requestContext": {"authorizer": authorizer, "http": http, "stage": "$default", "requestId": "1", "time": "", "timeEpoch": 0}}  # fmt: skip
+    assert deployed.invoke("JobStatusFunction", event)["statusCode"] == 200
+
+
 SCENARIOS = {
     "RequestUploadRole": [offers_a_slot_that_takes_a_photo],
     "DispatcherRole": [
@@ -313,7 +322,7 @@ SCENARIOS = {
         gives_a_message_back_at_once_on_its_last_receive,
         is_woken_by_messages,
     ],
-    "JobStatusRole": [tells_where_derivatives_are, lists_jobs_of_a_key, lists_jobs_of_a_status],
+    "JobStatusRole": [tells_where_derivatives_are, lists_jobs_of_a_key, lists_jobs_of_a_status, lists_jobs_of_a_subject],
 }
 
 
