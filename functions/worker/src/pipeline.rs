@@ -4,7 +4,7 @@
 //! Pixels are worked on in [`crate::studio`]. How much of that may be under way at once is for [`crate::capacity`] to say.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -62,8 +62,14 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Takes a job's photo all the way, and stores everything but the job's row.
-    pub(crate) async fn run(&self, job: &Job, item: &WorkItem, slot: Permit) -> Result<Completed, Interruption> {
+    /// Takes a job's photo all the way, and stores everything but the job's row. `waited`: how long it was in the queue.
+    pub(crate) async fn run(
+        &self,
+        job: &Job,
+        item: &WorkItem,
+        waited: Option<Duration>,
+        slot: Permit,
+    ) -> Result<Completed, Interruption> {
         let started = Instant::now();
         let admitted = self.admit(job, item, slot).await?;
         let (bytes, fetched) = (admitted.surveyed.file.len() as u64, Instant::now());
@@ -78,6 +84,7 @@ impl Pipeline {
             attempt = job.attempts,
             bytes,
             pixels,
+            queue_ms = waited.map(|waited| waited.as_millis() as u64),
             fetch_ms = (fetched - started).as_millis() as u64,
             compute_ms = (computed - fetched).as_millis() as u64,
             store_ms = computed.elapsed().as_millis() as u64,
