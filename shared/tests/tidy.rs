@@ -98,6 +98,20 @@ fn no_function_asks_whether_it_runs_on_a_laptop() {
     check_absent("shared/src", &["is_local", "127.0.0.1", "localhost"], &[]);
 }
 
+#[test]
+fn every_metric_is_a_field_of_some_line() {
+    let telemetry = fs::read_to_string(root().join("shared/src/telemetry.rs")).unwrap();
+    let table = telemetry.split("const METRICS").nth(1).unwrap().split("];").next().unwrap();
+    let names: Vec<&str> = table.split("(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let all = all_of("functions", ".rs") + &all_of("shared/src/aws", ".rs");
+    let lines: Vec<&str> = all.split("tracing::").skip(1).map(|rest| rest.split(");").next().unwrap()).collect();
+    for name in names {
+        let is_field = |line: &&str| line.split([',', '(', '=']).any(|part| part.trim() == name);
+        assert!(lines.iter().any(is_field), "no line has {name}");
+    }
+}
+
 /// The text of every file below `folder` whose name ends with `ending`, in one.
 fn all_of(folder: &str, ending: &str) -> String {
     let (mut text, mut folders) = (String::new(), vec![root().join(folder)]);

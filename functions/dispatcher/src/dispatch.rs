@@ -101,7 +101,7 @@ impl Dispatch {
         let sent = jobs.into_iter().zip(items).zip(outcomes);
         let noted = stream::iter(sent).map(async |((job, (_, work_id)), outcome)| {
             outcome?;
-            tracing::info!(job.id = %job.job_id, s3.key = job.s3_key, "job queued");
+            tracing::info!(job.id = %job.job_id, s3.key = job.s3_key, queued = 1, "job queued");
             // Sent first, noted afterwards: were it the other way round, dying in between would lose the job until
             // reconcile looks at it.
             self.jobs.update_from(job, now, |job| job.queued(&work_id, now)).await

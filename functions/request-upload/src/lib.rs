@@ -110,7 +110,7 @@ impl RequestUpload {
         };
         let put = self.uploads.presign_put(&job.s3_key, terms, ttl).await?;
         let job = self.jobs.create(job, now).await?;
-        tracing::info!(job.id = %job.job_id, "upload slot offered");
+        tracing::info!(job.id = %job.job_id, offered = 1, "upload slot offered");
         Ok(Slot {
             job_id: job.job_id,
             upload_url: put.url.clone(),

@@ -18,7 +18,7 @@ fn main() -> Result<(), Error> {
 // What takes time is done by studios and by threads of its own; for the rest, one thread less to be woken.
 #[tokio::main(flavor = "current_thread")]
 async fn serve(vars: Vars) -> Result<(), Error> {
-    telemetry::init_json(vars.optional("RUST_LOG").as_deref());
+    telemetry::init_json(vars.optional("RUST_LOG").as_deref(), vars.optional("DYNAMODB_TABLE"));
     let function = Worker::new(Config::read(vars)?, &aws::sdk_config().await, Ambient::REAL)?;
     run(service_fn(async |event| function.handle(event).await)).await
 }

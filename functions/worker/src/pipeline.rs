@@ -3,7 +3,7 @@
 //! Pixels are worked on in [`crate::studio`]. How much of that may be under way at once is for [`crate::capacity`] to say.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use shared::aws::{Bucket, Fence, FetchError, Fetched};
@@ -60,8 +60,14 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Takes a job's photo all the way, and stores everything but the job's row.
-    pub(crate) async fn run(&self, job: &Job, item: &WorkItem, slot: Permit) -> Result<Completed, Interruption> {
+    /// Takes a job's photo all the way, and stores everything but the job's row. `waited`: how long it was in the queue.
+    pub(crate) async fn run(
+        &self,
+        job: &Job,
+        item: &WorkItem,
+        waited: Option<Duration>,
+        slot: Permit,
+    ) -> Result<Completed, Interruption> {
         let started = Instant::now();
         let (surveyed, e_tag, _permits) = self.admit(job, item, slot).await?;
         let fetched = Instant::now();
@@ -103,6 +109,7 @@ impl Pipeline {
             attempt = job.attempts,
             bytes = size,
             pixels = u64::from(source.width) * u64::from(source.height),
+            queue_ms = waited.map(|waited| waited.as_millis() as u64),
             fetch_ms = (fetched - started).as_millis() as u64,
             compute_ms = (computed - fetched).as_millis() as u64,
             store_ms = computed.elapsed().as_millis() as u64,

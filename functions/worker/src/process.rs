@@ -86,7 +86,8 @@ impl Processor {
             tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "nothing to do for this message");
             return Outcome::Done;
         };
-        let outcome = tokio::time::timeout(time, self.pipeline.run(&job, item, slot)).await;
+        let work = self.pipeline.run(&job, item, delivery.waited(now), slot);
+        let outcome = tokio::time::timeout(time, work).await;
         let outcome =
             outcome.unwrap_or_else(|elapsed| Err(Failure::transient("the photo took too long", elapsed).into()));
         self.conclude(job, &lease, outcome, receive_count, now).await
@@ -121,7 +122,7 @@ impl Processor {
         started_at: Timestamp,
     ) -> Outcome {
         let (id, now) = (job.job_id, self.ambient.now());
-        let (attempt, duration_ms) = (lease.attempt, now.since(started_at).as_millis() as u64);
+        let (attempt, after_ms) = (lease.attempt, now.since(started_at).as_millis() as u64);
         let failure = match outcome {
             Ok(completed) => {
                 let written = self.jobs.update_from(job, now, |job| job.complete(lease, completed.clone(), now)).await;
@@ -133,11 +134,11 @@ impl Processor {
             }
             // Should it have failed as often as may be, it gets no further message for nothing.
             Err(Interruption::Busy) if job.is_spent() => {
-                tracing::info!(job.id = %id, attempt, duration_ms, "other large photos come first: job put back");
+                tracing::info!(job.id = %id, attempt, after_ms, put_back = 1, "other large photos come first: job put back");
                 return self.put_back(job, lease, retry_pause(receive_count), now).await;
             }
             Err(Interruption::Busy) => {
-                tracing::info!(job.id = %id, attempt, duration_ms, "other large photos come first: job queued anew");
+                tracing::info!(job.id = %id, attempt, after_ms, "other large photos come first: job queued anew");
                 let Range { start, end } = BUSY_PAUSE;
                 let pause = start + self.ambient.uuid().as_u128() as u64 % (end - start);
                 return self.queue_anew(job, lease, Duration::from_secs(pause), receive_count, now).await;
@@ -146,19 +147,19 @@ impl Processor {
         };
         let (code, message) = match &failure {
             Failure::Client { code, message } => {
-                tracing::info!(job.id = %id, %code, attempt, duration_ms, "job failed");
+                tracing::info!(job.id = %id, %code, attempt, after_ms, "job failed");
                 (*code, message.clone())
             }
             Failure::Permanent(_) => {
-                tracing::error!(job.id = %id, error = %failure, attempt, duration_ms, "job failed");
+                tracing::error!(job.id = %id, error = %failure, attempt, after_ms, "job failed");
                 (Code::Internal, "Something went wrong on our side.".to_owned())
             }
             Failure::Transient { .. } if receive_count < MAX_ATTEMPTS => {
-                tracing::warn!(job.id = %id, error = %failure, attempt, duration_ms, "job put back");
+                tracing::warn!(job.id = %id, error = %failure, attempt, after_ms, put_back = 1, "job put back");
                 return self.put_back(job, lease, retry_pause(receive_count), now).await;
             }
             Failure::Transient { cause, .. } => {
-                tracing::error!(job.id = %id, error = %failure, attempt, duration_ms, "job failed: no attempt left");
+                tracing::error!(job.id = %id, error = %failure, attempt, after_ms, "job failed: no attempt left");
                 (Code::RetriesExhausted, format!("Gave up after {receive_count} attempts: {cause}."))
             }
         };
@@ -189,7 +190,8 @@ impl Processor {
         };
         let id = job.job_id;
         if job.is_held_by(lease) && job.is_current(lease) {
-            tracing::warn!(job.id = %id, attempt = lease.attempt, "a photo that was replaced by itself: job put back");
+            let attempt = lease.attempt;
+            tracing::warn!(job.id = %id, attempt, put_back = 1, "a photo that was replaced by itself: job put back");
             return self.put_back(job, lease, retry_pause(receive_count), now).await;
         }
         if job.is_held_by(lease) {

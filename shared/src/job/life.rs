@@ -64,6 +64,11 @@ impl Delivery {
             sent_at: Timestamp::from_micros(sent_at.unwrap_or_default().saturating_mul(1000)),
         }
     }
+
+    /// How long ago the message was put into the queue, earlier receives included; `None` if it does not say when.
+    pub fn waited(&self, now: Timestamp) -> Option<Duration> {
+        (self.sent_at > Timestamp::from_micros(0)).then(|| now.since(self.sent_at))
+    }
 }
 
 impl Job {

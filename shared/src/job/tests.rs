@@ -384,3 +384,11 @@ fn the_stored_row_is_this() {
     let _ = job.complete(&first_lease("worker", Some(object(1))), result(), at(3));
     insta::assert_json_snapshot!("completed", job);
 }
+
+#[test]
+fn a_message_waited_since_it_was_sent_if_it_says_when() {
+    let waited = |sent| Delivery::of_message(None, sent).waited(Timestamp::from_micros(1_795_000_000_000_000));
+    assert_eq!(waited(Some("1794999998500")), Some(Duration::from_millis(1500)));
+    assert_eq!(waited(Some("1795000000001")), Some(Duration::ZERO), "clocks differ");
+    assert_eq!((waited(None), waited(Some("yesterday"))), (None, None));
+}
