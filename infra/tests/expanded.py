@@ -83,7 +83,7 @@ def flat(value):
             return f"${{{name}.{attribute}}}"
         case {"Fn::GetAtt": str(text)}:
             return f"${{{text}}}"
-        case {"Fn::Sub": str(text)}:
+        case {"Fn::Sub": str(text) | [text, _]}:
             return text
         case {"Fn::Join": [between, parts]}:
             parts = flat(parts)
@@ -108,6 +108,12 @@ def variables_of(function):
     shared = {"max_upload_bytes": "MAX_UPLOAD_BYTES", "job_ttl": "JOB_TTL_DAYS", "allowed_origins": "ALLOWED_ORIGINS"}
     optional |= {name for helper, name in shared.items() if f"vars.{helper}()" in config}
     return required, optional | {"RUST_LOG"}
+
+
+def metrics():
+    """Units of the metrics in log lines, by their names: as telemetry.rs has them."""
+    table = source("shared/src/telemetry.rs").split("const METRICS")[1].split("];")[0]
+    return dict(re.findall(r'\("(\w+)", "(\w+)"\)', table))
 
 
 if __name__ == "__main__":

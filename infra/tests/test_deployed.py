@@ -6,8 +6,10 @@ import io
 import json
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from conftest import WATERMARK
+from expanded import metrics
 from PIL import Image, ImageChops
 
 
@@ -141,6 +143,8 @@ def test_a_job_that_fails_five_times_is_a_dead_letter_and_a_redrive_starts_it_an
         time.sleep(0.2)
     assert deployed.completed(slot["jobId"])["attempts"] == 6
     assert dead_letters(deployed) == 0
+    worker = counted_at_last(deployed, "WorkerFunction", slot["jobId"], "completed")
+    assert [worker[name] for name in ("put_back", "failed", "completed")] == [[1] * 4, [1], [1]]
 
 
 def test_an_event_that_failed_is_kept_and_reconcile_makes_up_for_it(deployed, cat):
@@ -157,17 +161,21 @@ def test_an_event_that_failed_is_kept_and_reconcile_makes_up_for_it(deployed, ca
     # The row is there, and due some minutes later.
     [job] = deployed.call("GET", "/jobs", params={"key": key})["jobs"]
     assert job["status"] == "PENDING"
-    make_due(deployed, job["jobId"])
+    rewrite(deployed, job["jobId"], dueAt=LONG_AGO)
     assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] >= 1
     deployed.completed(job["jobId"])
 
 
-def make_due(deployed, job_id):
+LONG_AGO = "2026-01-01T00:00:00.000000Z"
+
+
+def rewrite(deployed, job_id, **attributes):
+    """Changes a job's row behind everybody's back."""
     deployed.aws.client("dynamodb").update_item(
         TableName=deployed.outputs["JobTableName"],
         Key={"jobId": {"S": job_id}},
-        UpdateExpression="SET dueAt = :then",
-        ExpressionAttributeValues={":then": {"S": "2026-01-01T00:00:00.000000Z"}},
+        UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in attributes),
+        ExpressionAttributeValues={f":{name}": {"S": value} for name, value in attributes.items()},
     )
 
 
@@ -182,3 +190,69 @@ def test_a_photo_that_is_gone_fails_at_once(deployed, cat):
     deployed.aws.client("sqs").send_message(QueueUrl=deployed.outputs["QueueUrl"], MessageBody=json.dumps(body))
     job = deployed.ended(slot["jobId"])
     assert (job["errorCode"], job["attempts"]) == ("SOURCE_MISSING", 1)
+
+
+def counted(deployed, function, job_id):
+    """The metrics in a function's lines about a job, as CloudWatch reads them, and their values."""
+    found = {}
+    for line in deployed.lines(function):
+        line = json.loads(line) if line.startswith("{") else {}
+        if "_aws" not in line or line.get("job.id") != job_id:
+            continue
+        assert line["message"] and abs(line["_aws"]["Timestamp"] / 1000 - time.time()) < 3600, line
+        [directive] = line["_aws"]["CloudWatchMetrics"]
+        named = directive.pop("Metrics")
+        assert directive == {"Namespace": "Darkroom", "Dimensions": [["Table"]]}
+        assert line["Table"] == deployed.outputs["JobTableName"]
+        for metric in named:
+            assert type(line[metric["Name"]]) is int, line
+            assert metric["Unit"] == metrics()[metric["Name"]], line
+            found.setdefault(metric["Name"], []).append(line[metric["Name"]])
+    return found
+
+
+def counted_at_last(deployed, function, job_id, metric):
+    """The same, once it has that metric: a client may see the end of a job before its last line is written."""
+    for _ in range(50):
+        found = counted(deployed, function, job_id)
+        if metric in found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{found}\n{deployed.logs()}")
+
+
+def test_the_lines_about_a_job_hold_its_metrics(deployed, cat):
+    job_id = deployed.completed(deployed.upload(cat)["jobId"])["jobId"]
+    worker = counted_at_last(deployed, "WorkerFunction", job_id, "completed")
+    assert counted(deployed, "RequestUploadFunction", job_id) == {"offered": [1]}
+    assert counted(deployed, "DispatcherFunction", job_id) == {"queued": [1]}
+    assert worker.pop("completed") == [1]
+    assert set(worker) == {"queue_ms", "fetch_ms", "compute_ms", "store_ms", "duration_ms"}
+    times = {name: value for name, [value] in worker.items()}
+    assert 0 <= times.pop("queue_ms") < 60_000
+    whole = times.pop("duration_ms")
+    assert whole - 3 <= sum(times.values()) <= whole + 3
+
+
+def test_a_photo_that_is_none_is_counted_as_rejected(deployed):
+    bad = deployed.ended(deployed.upload(b"no photo at all")["jobId"])["jobId"]
+    assert counted_at_last(deployed, "WorkerFunction", bad, "rejected") == {"rejected": [1]}
+
+
+def test_an_upload_that_never_came_is_nothing_to_mend(deployed):
+    slot = deployed.call("POST", "/uploads", json={})
+    deployed.invoke("DispatcherFunction", {"action": "reconcile"})
+    rewrite(deployed, slot["jobId"], dueAt=LONG_AGO, uploadExpiresAt=LONG_AGO)
+    assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] == 0
+    assert deployed.ended(slot["jobId"])["errorCode"] == "UPLOAD_EXPIRED"
+    assert counted_at_last(deployed, "DispatcherFunction", slot["jobId"], "expired") == {"expired": [1]}
+
+
+def test_what_is_being_handled_is_nothing_to_mend(deployed):
+    slot = deployed.call("POST", "/uploads", json={})
+    deployed.invoke("DispatcherFunction", {"action": "reconcile"})
+    # As its row stands from when the dispatcher has heard of an object until it has queued the job.
+    rewrite(deployed, slot["jobId"], eTag="0", dueAt=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] == 0
+    # Queued it was all the same.
+    assert deployed.ended(slot["jobId"])["errorCode"] == "SOURCE_MISSING"
