@@ -60,14 +60,15 @@ class Deployed:
         assert "FunctionError" not in answer, payload
         return payload
 
+    def lines(self, function):
+        """What a function said."""
+        pages = self.aws.client("logs").get_paginator("filter_log_events")
+        group = self.resource(function.replace("Function", "Logs"))
+        return [event["message"].strip() for page in pages.paginate(logGroupName=group) for event in page["events"]]
+
     def logs(self):
         """The last that each function said."""
-        logs, lines = self.aws.client("logs"), []
-        for function in FUNCTIONS:
-            group = self.resource(function.replace("Function", "Logs"))
-            events = logs.filter_log_events(logGroupName=group)["events"]
-            lines += [f"{function}: {event['message'].strip()}" for event in events[-20:]]
-        return "\n".join(lines)
+        return "\n".join(f"{function}: {line}" for function in FUNCTIONS for line in self.lines(function)[-20:])
 
 
 @pytest.fixture(scope="session")

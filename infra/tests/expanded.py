@@ -90,7 +90,7 @@ def flat(value):
             return f"${{{name}.{attribute}}}"
         case {"Fn::GetAtt": str(text)}:
             return f"${{{text}}}"
-        case {"Fn::Sub": str(text)}:
+        case {"Fn::Sub": str(text) | [text, _]}:
             return text
         case {"Fn::Join": [between, parts]}:
             parts = flat(parts)
@@ -118,6 +118,12 @@ def variables_of(function):
     if "vars.access()" in config:
         optional |= {"API_KEY_SHA256", "JWT_SCOPE", "JWT_OPERATOR_SCOPE"}
     return required, optional | {"RUST_LOG"}
+
+
+def metrics():
+    """Units of the metrics in log lines, by their names: as telemetry.rs has them."""
+    table = source("shared/src/telemetry.rs").split("const METRICS")[1].split("];")[0]
+    return dict(re.findall(r'\("(\w+)", "(\w+)"\)', table))
 
 
 if __name__ == "__main__":

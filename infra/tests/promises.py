@@ -2,9 +2,10 @@
 them, and each of them to broken templates."""
 
 import json
+import operator
 import re
 
-from expanded import FUNCTIONS, listed, source, variables_of
+from expanded import FUNCTIONS, listed, metrics, source, variables_of
 
 PROMISES = []
 
@@ -519,7 +520,17 @@ ALARMS = {
     "AWS/Events": {("FailedInvocations", f"${{{rule}}}") for rule in ("ReconcileClock", "SweepClock", "RawUploadsRule")},
     "AWS/States": {("ExecutionsFailed", "${Workflow}"), ("ExecutionsTimedOut", "${Workflow}")},
     "AWS/ApiGateway": {("5xx", "${Api}"), ("Latency", "${Api}")},
+    "Darkroom": {(metric, "${JobTable}") for metric in ("mended", "ended", "found", "queued", "completed", "rejected", "failed")},
 }
+
+
+def watched(alarm):
+    """The metrics that an alarm watches: by itself, or in an expression."""
+    for query in alarm.get("Metrics", []):
+        if "MetricStat" in query:
+            yield query["MetricStat"]["Metric"]
+    if "MetricName" in alarm:
+        yield alarm
 
 
 @promise
@@ -527,14 +538,15 @@ def what_goes_wrong_raises_an_alarm(template):
     found = {namespace: set() for namespace in ALARMS}
     for name in template.of("CloudWatch::Alarm"):
         alarm = template.properties(name)
-        found[alarm["Namespace"]].add((alarm["MetricName"], alarm["Dimensions"][0]["Value"]))
+        for metric in watched(alarm):
+            found[metric["Namespace"]].add((metric["MetricName"], metric["Dimensions"][0]["Value"]))
         assert alarm["AlarmActions"] == ["${AlarmTopic}"], name
         assert alarm.get("ActionsEnabled", True) is True, name
         assert alarm["ComparisonOperator"].startswith("GreaterThan"), name
-        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible":
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible":
             # One message is one photo that nobody works on any more.
             assert (alarm["Threshold"], alarm["Period"] * alarm["EvaluationPeriods"]) == (1, 60), name
-        if alarm["MetricName"] == "Duration":
+        if alarm.get("MetricName") == "Duration":
             timeout = template.properties(alarm["Dimensions"][0]["Value"].strip("${}"))["Timeout"]
             assert 750 * timeout <= alarm["Threshold"] < 1000 * timeout, name
     assert found == ALARMS
@@ -542,6 +554,66 @@ def what_goes_wrong_raises_an_alarm(template):
     assert (sender["Principal"], sender["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
     assert sender["Resource"] == "${AlarmTopic}"
     assert sender["Condition"] == {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}
+
+
+def sums(alarm):
+    """An alarm's expression, and the metrics in it by their ids. All are sums over five minutes."""
+    [expression] = [query["Expression"] for query in alarm["Metrics"] if "Expression" in query]
+    queries = [query for query in alarm["Metrics"] if "MetricStat" in query]
+    assert all(query["ReturnData"] is False for query in queries)
+    assert all((query["MetricStat"]["Stat"], query["MetricStat"]["Period"]) == ("Sum", 300) for query in queries)
+    return expression, {query["Id"]: query["MetricStat"]["Metric"]["MetricName"] for query in queries}
+
+
+class Sample:
+    """A value as CloudWatch reckons with it: of two metrics the one that has none counts as 0, unless the other has none either."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def reckoned(self, other, operation):
+        mine, theirs = self.value, other.value if isinstance(other, Sample) else other
+        if mine is None and (theirs is None or not isinstance(other, Sample)):
+            return Sample(None)
+        return Sample(int(operation(mine or 0, theirs or 0)))
+
+    def __add__(self, other):
+        return self.reckoned(other, operator.add)
+
+    def __eq__(self, other):
+        return self.reckoned(other, operator.eq)
+
+    def __gt__(self, other):
+        return self.reckoned(other, operator.gt)
+
+
+def judged(alarm, **counts):
+    """Whether an alarm's expression is over its threshold for these counts; the other metrics have no value."""
+    expression, names = sums(alarm)
+    value = eval(expression, {name: Sample(counts.get(metric)) for name, metric in names.items()}).value
+    return value is not None and value >= alarm["Threshold"]
+
+
+@promise
+def what_reconcile_finds_raises_an_alarm(template):
+    alarm = template.properties("ReconcileFindsWorkAlarm")
+    assert all(judged(alarm, **{metric: 1}) for metric in ("mended", "ended", "found")) and not judged(alarm, found=0)
+    assert alarm["EvaluationPeriods"] == 1
+    # It says nothing of what it did not find.
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+@promise
+def uploads_that_nothing_comes_of_raise_an_alarm(template):
+    alarm = template.properties("UploadsWithoutCompletionsAlarm")
+    assert judged(alarm, queued=1) and judged(alarm, queued=700)
+    assert not any(judged(alarm, queued=7, **{end: 1}) for end in ("completed", "rejected", "failed"))
+    assert not judged(alarm, completed=1) and not judged(alarm)
+    # A quarter of an hour, and nobody has to upload.
+    assert alarm["EvaluationPeriods"] * 300 == 900 and "DatapointsToAlarm" not in alarm
+    assert alarm["TreatMissingData"] == "notBreaching"
+    # FILL would stand in for lines that are still under way.
+    assert "FILL" not in sums(alarm)[0]
 
 
 @promise
@@ -562,7 +634,7 @@ def mail_goes_to_who_asked_for_it(template):
 @promise
 def outputs_have_the_names_that_users_script_by(template):
     expected = {"ApiUrl", "UploadBucketName", "ProcessedBucketName", "JobTableName", "QueueUrl", "DeadLetterQueueUrl", "TopicArn",
-                "StateMachineArn"}  # fmt: skip
+                "StateMachineArn", "DashboardUrl"}  # fmt: skip
     assert expected <= set(template.document["Outputs"])
 
 
@@ -644,3 +716,133 @@ def what_a_linter_is_told_to_pass_over_has_a_reason(template):
     for name, check, reason in found:
         assert re.fullmatch(r"CKV2?_AWS_\d+", check), (name, check)
         assert len(reason.split()) >= 10 and reason.endswith("."), (name, reason)
+
+
+# Whose each dimension is, by what it names.
+OF_THIS_STACK = {
+    "Table": {"${JobTable}"},
+    "TableName": {"${JobTable}"},
+    "GlobalSecondaryIndexName": {"byKey", "byStatus", "byDue"},
+    "QueueName": {"${WorkQueue.QueueName}", "${DeadLetterQueue.QueueName}", "${DispatcherFailureQueue.QueueName}"},
+    "FunctionName": {f"${{{logical}}}" for logical in FUNCTIONS.values()},
+    "StateMachineArn": {"${Workflow}"},
+    "ApiId": {"${Api}"},
+    "Stage": {"$default"},
+}
+
+
+def widgets(template):
+    return json.loads(template.properties("Dashboard")["DashboardBody"])["widgets"]
+
+
+def graphs(template):
+    """Of each graph: its properties, its metrics (namespace, name, dimensions, options), and its expressions."""
+    for widget in widgets(template):
+        drawn, expressions, above = [], [], []
+        for entry in widget["properties"].get("metrics", []):
+            options = entry[-1] if isinstance(entry[-1], dict) else {}
+            names = [name for name in entry if isinstance(name, str)]
+            if not names:
+                expressions.append(options)
+                continue
+            above = names = [above[place] if name == "." else name for place, name in enumerate(names)]
+            drawn.append((names[0], names[1], dict(zip(names[2::2], names[3::2], strict=True)), options))
+        yield widget["properties"], drawn, expressions
+
+
+def on_the_dashboard(template):
+    return [metric for _, drawn, _ in graphs(template) for metric in drawn]
+
+
+@promise
+def our_metrics_are_those_of_the_code(template):
+    """On the dashboard all of them, and no others anywhere: of one that nobody logs, CloudWatch shows an empty graph."""
+    ours = [(name, dimensions) for namespace, name, dimensions, _ in on_the_dashboard(template) if namespace == "Darkroom"]
+    assert {name for name, _ in ours} == set(metrics())
+    for alarm in template.of("CloudWatch::Alarm"):
+        for metric in watched(template.properties(alarm)):
+            if metric["Namespace"] == "Darkroom":
+                ours.append((metric["MetricName"], {d["Name"]: d["Value"] for d in metric["Dimensions"]}))
+    code = source("shared/src/telemetry.rs")
+    [(namespace, dimension)] = re.findall(r'NAMESPACE: &str = "(\w+)";.*?DIMENSION: &str = "(\w+)";', code, re.DOTALL)
+    assert namespace == "Darkroom"
+    for name, dimensions in ours:
+        assert name in metrics() and dimensions == {dimension: "${JobTable}"}, name
+    # Times are not added up, nor counts taken the middle of.
+    for properties, drawn, _ in graphs(template):
+        for namespace, name, _, _ in drawn:
+            if namespace == "Darkroom":
+                assert (properties["stat"] == "Sum") == (metrics()[name] == "Count"), (properties["title"], name)
+
+
+@promise
+def the_dashboard_shows_this_stack(template):
+    assert template.properties("Dashboard")["DashboardName"] == "${AWS::StackName}-${AWS::Region}"
+    shown = on_the_dashboard(template)
+    for namespace, name, dimensions, _ in shown:
+        for dimension, value in dimensions.items():
+            assert value in OF_THIS_STACK[dimension], (namespace, name, dimensions)
+    for properties, _, _ in graphs(template):
+        assert "markdown" in properties or properties["region"] == "${AWS::Region}", properties
+    for queue in template.of("SQS::Queue"):
+        assert {"QueueName": f"${{{queue}.QueueName}}"} in [dimensions for _, _, dimensions, _ in shown], queue
+    for function in FUNCTIONS.values():
+        names = {name for namespace, name, dimensions, _ in shown if dimensions == {"FunctionName": f"${{{function}}}"}}
+        assert {"Errors", "Throttles", "ConcurrentExecutions"} <= names, function
+    assert {"4xx", "5xx", "Latency"} <= {name for namespace, name, _, _ in shown if namespace == "AWS/ApiGateway"}
+    # Everything that raises an alarm can be looked at, but for the clocks.
+    raised = {(metric["Namespace"], metric["MetricName"]) for name in template.of("CloudWatch::Alarm") for metric in watched(template.properties(name))}
+    assert raised - {(namespace, name) for namespace, name, _, _ in shown} == {("AWS/Events", "FailedInvocations")}
+    # Widgets lie side by side, not on one another.
+    places = {(x, y) for w in widgets(template) for x in range(w["x"], w["x"] + w["width"]) for y in range(w["y"], w["y"] + w["height"])}
+    assert len(places) == sum(w["width"] * w["height"] for w in widgets(template)) and max(x for x, _ in places) < 24
+
+
+@promise
+def the_dashboard_is_among_those_that_aws_gives_away(template):
+    different = {(namespace, name, *dimensions.items()) for namespace, name, dimensions, _ in on_the_dashboard(template)}
+    assert len(different) <= 50
+
+
+@promise
+def the_dashboards_text_leads_to_what_to_do(template):
+    [text] = [properties["markdown"] for properties, _, _ in graphs(template) if "markdown" in properties]
+    assert "docs/operate.md" in text
+    for group in template.of("Logs::LogGroup"):
+        # As the console has a slash in its addresses.
+        name = template.properties(group).get("LogGroupName", f"${{{group}}}").replace("/", "$252F")
+        assert f"/log-group/{name})" in text, group
+
+
+@promise
+def prices_are_those_of_the_page(template):
+    known = {}
+    exec(source("scripts/scaling/parameters.py"), known)
+    prices = known["PRICES"]
+    expected = {
+        "Lambda, requests": prices["invocation"],
+        "DynamoDB, writes": prices["wru"],
+        "S3, PUT": prices["s3_put"],
+        "SQS": prices["sqs"],
+        "HTTP API": prices["http_api"],
+    }
+    [(properties, drawn, expressions)] = [graph for graph in graphs(template) if graph[2]]
+    assert (properties["period"], properties["stat"]) == (3600, "Sum")
+    ids = {options["id"] for _, _, _, options in drawn}
+    for cost in expressions:
+        *_, price = cost["expression"].split(" * ")
+        # ${…} are values that CloudFormation puts there, all that begins otherwise is one of these metrics.
+        used = set(re.findall(r"[a-z_]+", re.sub(r"\$\{\w+\}", "1", cost["expression"])))
+        assert used <= ids, cost
+        ids -= used
+        if cost["label"].startswith("Lambda, ") and cost["label"] != "Lambda, requests":
+            assert price == "${GbSecond}", cost
+        else:
+            assert float(price) == expected.pop(cost["label"]), cost
+    assert not expected and not ids
+    [_, names] = template.document["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    condition, arm, intel = names["GbSecond"]["Fn::If"]
+    assert template.document["Conditions"][condition] == {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}
+    assert {"arm64": float(arm), "x86-64": float(intel)} == prices["gb_second"]
+    others = [template.properties(logical)["MemorySize"] for logical in FUNCTIONS.values() if logical != "WorkerFunction"]
+    assert others == [256] * 3 and " * 256 / 1024 * " in expressions[1]["expression"]

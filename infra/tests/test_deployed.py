@@ -6,11 +6,12 @@ import json
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from conftest import FUNCTIONS, WATERMARK, deploy, make_due, without
+from conftest import FUNCTIONS, LONG_AGO, WATERMARK, deploy, make_due, rewrite, without
 from emulator import REGION
-from expanded import source
+from expanded import metrics, source
 from PIL import Image, ImageChops
 
 
@@ -126,6 +127,8 @@ def test_a_job_that_fails_five_times_is_a_dead_letter_and_a_redrive_starts_it_an
         time.sleep(0.2)
     assert deployed.completed(slot["jobId"])["attempts"] == 6
     assert dead_letters(deployed) == 0
+    worker = counted_at_last(deployed, "WorkerFunction", slot["jobId"], "completed")
+    assert [worker[name] for name in ("put_back", "failed", "completed")] == [[1] * 4, [1], [1]]
 
 
 def test_an_event_that_failed_is_kept_and_reconcile_makes_up_for_it(deployed, cat):
@@ -142,7 +145,7 @@ def test_an_event_that_failed_is_kept_and_reconcile_makes_up_for_it(deployed, ca
     # The row is there, and due some minutes later.
     [job] = deployed.call("GET", "/jobs", params={"key": key})["jobs"]
     assert job["status"] == "PENDING"
-    make_due(deployed, job["jobId"])
+    rewrite(deployed, job["jobId"], dueAt=LONG_AGO)
     assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] >= 1
     deployed.completed(job["jobId"])
 
@@ -175,3 +178,69 @@ def test_a_key_of_ones_own_is_made_as_documented_and_encrypts_all_that_is_kept(e
         [group] = emulator.client("logs").describe_log_groups(logGroupNamePrefix=resource(logs))["logGroups"]
         assert group["kmsKeyId"] == key
     deployed.completed(deployed.upload(cat)["jobId"])
+
+
+def counted(deployed, function, job_id):
+    """The metrics in a function's lines about a job, as CloudWatch reads them, and their values."""
+    found = {}
+    for line in deployed.lines(function):
+        line = json.loads(line) if line.startswith("{") else {}
+        if "_aws" not in line or line.get("job.id") != job_id:
+            continue
+        assert line["message"] and abs(line["_aws"]["Timestamp"] / 1000 - time.time()) < 3600, line
+        [directive] = line["_aws"]["CloudWatchMetrics"]
+        named = directive.pop("Metrics")
+        assert directive == {"Namespace": "Darkroom", "Dimensions": [["Table"]]}
+        assert line["Table"] == deployed.outputs["JobTableName"]
+        for metric in named:
+            assert type(line[metric["Name"]]) is int, line
+            assert metric["Unit"] == metrics()[metric["Name"]], line
+            found.setdefault(metric["Name"], []).append(line[metric["Name"]])
+    return found
+
+
+def counted_at_last(deployed, function, job_id, metric):
+    """The same, once it has that metric: a client may see the end of a job before its last line is written."""
+    for _ in range(50):
+        found = counted(deployed, function, job_id)
+        if metric in found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{found}\n{deployed.logs()}")
+
+
+def test_the_lines_about_a_job_hold_its_metrics(deployed, cat):
+    job_id = deployed.completed(deployed.upload(cat)["jobId"])["jobId"]
+    worker = counted_at_last(deployed, "WorkerFunction", job_id, "completed")
+    assert counted(deployed, "RequestUploadFunction", job_id) == {"offered": [1]}
+    assert counted(deployed, "DispatcherFunction", job_id) == {"queued": [1]}
+    assert worker.pop("completed") == [1]
+    assert set(worker) == {"queue_ms", "fetch_ms", "compute_ms", "store_ms", "duration_ms"}
+    times = {name: value for name, [value] in worker.items()}
+    assert 0 <= times.pop("queue_ms") < 60_000
+    whole = times.pop("duration_ms")
+    assert whole - 3 <= sum(times.values()) <= whole + 3
+
+
+def test_a_photo_that_is_none_is_counted_as_rejected(deployed):
+    bad = deployed.ended(deployed.upload(b"no photo at all")["jobId"])["jobId"]
+    assert counted_at_last(deployed, "WorkerFunction", bad, "rejected") == {"rejected": [1]}
+
+
+def test_an_upload_that_never_came_is_nothing_to_mend(deployed):
+    slot = deployed.call("POST", "/uploads", json={})
+    deployed.invoke("DispatcherFunction", {"action": "reconcile"})
+    rewrite(deployed, slot["jobId"], dueAt=LONG_AGO, uploadExpiresAt=LONG_AGO)
+    assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] == 0
+    assert deployed.ended(slot["jobId"])["errorCode"] == "UPLOAD_EXPIRED"
+    assert counted_at_last(deployed, "DispatcherFunction", slot["jobId"], "expired") == {"expired": [1]}
+
+
+def test_what_is_being_handled_is_nothing_to_mend(deployed):
+    slot = deployed.call("POST", "/uploads", json={})
+    deployed.invoke("DispatcherFunction", {"action": "reconcile"})
+    # As its row stands from when the dispatcher has heard of an object until it has queued the job.
+    rewrite(deployed, slot["jobId"], eTag="0", dueAt=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    assert deployed.invoke("DispatcherFunction", {"action": "reconcile"})["mended"] == 0
+    # Queued it was all the same.
+    assert deployed.ended(slot["jobId"])["errorCode"] == "SOURCE_MISSING"

@@ -2,11 +2,12 @@
 
 import copy
 import json
+import re
 import subprocess
 
 import pytest
-from expanded import Template, expand
-from promises import PROMISES
+from expanded import Template, expand, metrics, source
+from promises import PROMISES, watched
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +55,21 @@ def add(path, value):
     return mistake
 
 
+def rewrite(path, old, new):
+    def mistake(document):
+        place, last = at(document, path)
+        assert old in place[last]
+        place[last] = place[last].replace(old, new)
+
+    return mistake
+
+
 UPLOADS, PROCESSED = "UploadBucket/Properties", "ProcessedBucket/Properties"
 TLS = "PolicyDocument/Statement/0"
 WORK = "Properties/Policies/1/PolicyDocument/Statement"
 KEY = "Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/0"
+FINDS, STALLED = "ReconcileFindsWorkAlarm/Properties", "UploadsWithoutCompletionsAlarm/Properties"
+BODY = "Dashboard/Properties/DashboardBody/Fn::Sub/0"
 SOMEBODYS = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::somebody-elses/*"}
 
 MISTAKES = [
@@ -233,6 +245,47 @@ MISTAKES = [
     ("roles_use_the_key_for_what_they_do_and_by_the_services_only", put("WorkerRole/Properties/Policies/3/Fn::If/0", "IsTraced")),
     ("what_a_linter_is_told_to_pass_over_has_a_reason", put("AlarmTopic/Metadata/checkov/skip/0/comment", "Not needed.")),
     ("what_a_linter_is_told_to_pass_over_has_a_reason", drop("WorkerFunction/Metadata/checkov/skip/1/comment")),
+    ("outputs_have_the_names_that_users_script_by", drop("Outputs/DashboardUrl")),
+    ("what_goes_wrong_raises_an_alarm", drop("ReconcileFindsWorkAlarm")),
+    ("what_goes_wrong_raises_an_alarm", put(f"{STALLED}/AlarmActions", [])),
+    ("each_alarm_has_an_entry_in_the_runbook", drop("ReconcileFindsWorkAlarm")),
+    ("what_reconcile_finds_raises_an_alarm", put(f"{FINDS}/Metrics/0/Expression", "mended + ended")),
+    ("what_reconcile_finds_raises_an_alarm", put(f"{FINDS}/Metrics/1/MetricStat/Stat", "Average")),
+    ("what_reconcile_finds_raises_an_alarm", put(f"{FINDS}/Metrics/1/ReturnData", True)),
+    ("what_reconcile_finds_raises_an_alarm", put(f"{FINDS}/TreatMissingData", "breaching")),
+    ("what_reconcile_finds_raises_an_alarm", put(f"{FINDS}/Threshold", 2)),
+    ("uploads_that_nothing_comes_of_raise_an_alarm", put(f"{STALLED}/Metrics/0/Expression", "queued + completed + failed == queued")),
+    ("uploads_that_nothing_comes_of_raise_an_alarm", put(f"{STALLED}/Metrics/0/Expression", "completed + rejected + failed == 0")),
+    ("uploads_that_nothing_comes_of_raise_an_alarm", put(f"{STALLED}/Metrics/0/Expression", "queued > 0")),
+    ("uploads_that_nothing_comes_of_raise_an_alarm", put(f"{STALLED}/Metrics/4/MetricStat/Metric/MetricName", "expired")),
+    ("uploads_that_nothing_comes_of_raise_an_alarm", put(f"{STALLED}/EvaluationPeriods", 1)),
+    ("uploads_that_nothing_comes_of_raise_an_alarm", put(f"{STALLED}/TreatMissingData", "breaching")),
+    ("our_metrics_are_those_of_the_code", put(f"{FINDS}/Metrics/1/MetricStat/Metric/MetricName", "repaired")),
+    ("our_metrics_are_those_of_the_code", put(f"{FINDS}/Metrics/1/MetricStat/Metric/Dimensions/0/Name", "FunctionName")),
+    ("our_metrics_are_those_of_the_code", put(f"{STALLED}/Metrics/1/MetricStat/Metric/Dimensions/0/Value", {"Ref": "WorkQueue"})),
+    ("our_metrics_are_those_of_the_code", rewrite(BODY, '"put_back"', '"retried"')),
+    ("our_metrics_are_those_of_the_code", rewrite(BODY, '[".", "failed", ".", ".", { "label": "failed (ours)", "color": "#d62728" }],', "")),
+    ("our_metrics_are_those_of_the_code", rewrite(BODY, '"mended", "Table", "${JobTable}"', '"mended", "Table", "${WorkQueue}"')),
+    ("our_metrics_are_those_of_the_code", rewrite(BODY, '"stat": "p99",', '"stat": "Sum",')),
+    ("the_dashboard_shows_this_stack", drop("Dashboard")),
+    ("the_dashboard_shows_this_stack", put("Dashboard/Properties/DashboardName", {"Ref": "AWS::StackName"})),
+    ("the_dashboard_shows_this_stack", rewrite(BODY, '"${WorkerFunction}", { "label": "worker, errors" }', '"worker", { "label": "worker, errors" }')),
+    ("the_dashboard_shows_this_stack", rewrite(BODY, '"${WorkerFunction}", { "label": "worker, errors" }', '"${JobStatusFunction}", { "label": "worker, errors" }')),
+    ("the_dashboard_shows_this_stack", rewrite(BODY, "${DeadLetterQueue.QueueName}", "${WorkQueue.QueueName}")),
+    ("the_dashboard_shows_this_stack", rewrite(BODY, "${DeadLetterQueue.QueueName}", "${DeadLetterQueue}")),
+    ("the_dashboard_shows_this_stack", rewrite(BODY, '"ApproximateAgeOfOldestMessage"', '"SentMessageSize"')),
+    ("the_dashboard_shows_this_stack", rewrite(BODY, '"region": "${AWS::Region}"', '"region": "us-east-1"')),
+    ("the_dashboard_shows_this_stack", rewrite(BODY, '"x": 8, "y": 9', '"x": 7, "y": 9')),
+    ("the_dashboard_is_among_those_that_aws_gives_away", rewrite(BODY, '"4xx", ".", ".", ".", "."]', '"4xx", ".", ".", ".", "."], [".", "DataProcessed", ".", ".", ".", "."]')),
+    ("the_dashboards_text_leads_to_what_to_do", rewrite(BODY, "docs/operate.md", "the manual")),
+    ("the_dashboards_text_leads_to_what_to_do", rewrite(BODY, "${WorkerLogs}", "${WorkerFunction}")),
+    ("prices_are_those_of_the_page", rewrite(BODY, "* 0.0000002", "* 0.0000003")),
+    ("prices_are_those_of_the_page", rewrite(BODY, "by_status + by_due", "by_status")),
+    ("prices_are_those_of_the_page", rewrite(BODY, "requests * 0.000001", "request * 0.000001")),
+    ("prices_are_those_of_the_page", rewrite(BODY, "worker_ms / 1000 * ${WorkerMemory} / 1024 * ${GbSecond}", "worker_ms / 1000 * ${WorkerMemory} / 1024 * 0.00001")),
+    ("prices_are_those_of_the_page", rewrite(BODY, '"period": 3600', '"period": 300')),
+    ("prices_are_those_of_the_page", put("Dashboard/Properties/DashboardBody/Fn::Sub/1/GbSecond/Fn::If/1", "0.0000166667")),
+    ("prices_are_those_of_the_page", put("RequestUploadFunction/Properties/MemorySize", 512)),
 ]  # fmt: skip
 
 
@@ -259,3 +312,17 @@ def test_nothing_is_suppressed_that_a_linter_does_not_find(template, tmp_path):
 
 def test_every_promise_is_held_to_a_mistake():
     assert {check.__name__ for check in PROMISES} == {name for name, _ in MISTAKES}
+
+
+def test_the_runbook_explains_every_metric():
+    rows = source("docs/operate.md").split("| name | unit | meaning |")[1].split("\n\n")[0]
+    found = {}
+    for names, unit in re.findall(r"^\| (`[^|]*`) \| (\w+) \|", rows, re.MULTILINE):
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", names), unit)
+    assert found == metrics()
+
+
+def test_the_page_says_how_many_alarms_are_to_be_paid_for(template):
+    alarms = template.of("CloudWatch::Alarm")
+    watches = sum(len(list(watched(template.properties(name)))) for name in alarms)
+    assert f"each of the {watches} metrics that its {len(alarms)} alarms watch" in source("docs/deploy.md")

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 /// The crates whose lines are ours.
 const OWN: [&str; 6] = ["darkroom", "dispatcher", "job_status", "request_upload", "shared", "worker"];
 
-/// Where CloudWatch keeps the metrics.
+/// Where `CloudWatch` keeps the metrics.
 const NAMESPACE: &str = "Darkroom";
 
 /// The member of a line that says whose metrics it has, and their only dimension: the name of the table of jobs.
