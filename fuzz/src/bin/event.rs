@@ -4,12 +4,13 @@
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use shared::arrival::Arrival;
 
 #[allow(dead_code, reason = "what is read is not carried out here")]
 #[path = "../../../functions/dispatcher/src/event.rs"]
 mod event;
 
-use event::{Arrival, Event};
+use event::Event;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(json) = serde_json::from_slice::<Value>(bytes) else { return };
