@@ -5,7 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::format::Format;
 use shared::job::JobId;
-use shared::key::{UPLOADS_PREFIX, UploadKey, classify_upload_key, decode_event_key, safe_file_name, upload_key};
+use shared::key::{
+    RAW_PREFIX, UPLOADS_PREFIX, UploadKey, classify_upload_key, decode_event_key, safe_file_name, upload_key,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -30,9 +32,13 @@ fn belongs_where_it_says(key: &str) {
             assert_eq!((folder, slot.to_ascii_lowercase()), ("uploads", id.to_string()));
             assert!(!name.is_empty());
         }
-        UploadKey::Direct => assert!(key.starts_with(UPLOADS_PREFIX) && !key.ends_with('/')),
-        UploadKey::Ignored => assert!(!key.starts_with(UPLOADS_PREFIX) || key.ends_with('/')),
+        UploadKey::Direct => assert!(is_below(key) && !key.ends_with('/')),
+        UploadKey::Ignored => assert!(!is_below(key) || key.ends_with('/')),
     }
+}
+
+fn is_below(key: &str) -> bool {
+    key.starts_with(UPLOADS_PREFIX) || key.starts_with(RAW_PREFIX)
 }
 
 fn makes_a_safe_name(given: &str) {

@@ -9,6 +9,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::json;
 use shared::config::Vars;
+use shared::key::{RAW_PREFIX, UPLOADS_PREFIX};
 use tokio_util::sync::CancellationToken;
 
 use crate::dynamodb::{self, DynamoDb};
@@ -70,13 +71,14 @@ pub(crate) struct Stack {
 impl Stack {
     /// Opens what is stored in `dir`. What runs by itself is one of `servers`; long polls end with `intake` already.
     pub(crate) async fn open(dir: &Path, servers: &Group, intake: CancellationToken) -> Result<Self, StackError> {
-        let uploads = EventRule {
-            id: "darkroom-uploads-created".to_owned(),
+        // There is no state machine here, so the dispatcher hears of what comes under `raw/` as well.
+        let rules = [("uploads", UPLOADS_PREFIX), ("raw", RAW_PREFIX)].map(|(name, prefix)| EventRule {
+            id: format!("darkroom-{name}-created"),
             bucket: UPLOAD_BUCKET.to_owned(),
-            prefix: shared::key::UPLOADS_PREFIX.to_owned(),
-        };
+            prefix: prefix.to_owned(),
+        });
         let stack = Self {
-            s3: s3::Store::open(dir, vec![uploads])?,
+            s3: s3::Store::open(dir, rules.to_vec())?,
             dynamodb: DynamoDb::start(&dir.join("dynamodb.sqlite"), servers).await?,
             sqs: Sqs::open(&dir.join("sqs.sqlite"), intake)?,
             sns: Sns::open(&dir.join("sns.sqlite"))?,
