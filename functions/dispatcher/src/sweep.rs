@@ -74,8 +74,12 @@ impl Sweep {
                 // Nor must one that cannot be dispatched.
                 Err(error) => tracing::warn!(%error, "objects could not be dispatched: left for the next sweep"),
             }
-            jobs.set_bookmark(BOOKMARK, position.as_deref()).await?;
-            if position.is_none() || Instant::now() >= deadline {
+            let is_late = Instant::now() >= deadline;
+            // From one prefix to the next nothing has to be noted, as long as there is time.
+            if is_late || position.as_deref() != Some(UPLOADS_PREFIX) {
+                jobs.set_bookmark(BOOKMARK, position.as_deref()).await?;
+            }
+            if is_late || position.is_none() {
                 return Ok(found);
             }
         }

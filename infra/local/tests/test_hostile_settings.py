@@ -32,7 +32,7 @@ BAD_VALUES = [
     ("MAX_PIXELS", ["0", "-1", "many", "1000000001"], [WORKER]),
     ("UPLOAD_URL_TTL_SECONDS", ["0", "604801", "1h"], [UPLOAD]),
     ("DOWNLOAD_URL_TTL_SECONDS", ["0", "604801", " 60"], [STATUS]),
-    ("JOB_TTL_DAYS", ["0", "3651", "-1", "30d"], [UPLOAD, STATUS, DISPATCHER]),
+    ("JOB_TTL_DAYS", ["0", "3651", "-1", "30d"], [WORKER, UPLOAD, STATUS, DISPATCHER]),
     ("WATERMARK_TEXT", ["   ", "x" * 121, "写真", "two\nlines"], [WORKER]),
     ("DEFAULT_RECIPE", ["no/such.json", str(ROOT / "README.md"), str(MODEL)], [WORKER]),
     ("MODEL_DIR", ["no/such/folder", str(ROOT / "assets")], [WORKER]),
