@@ -21,7 +21,6 @@ pub use color::Color;
 pub use crop::Crop;
 pub use derivative::{DEFAULT_QUALITY, DerivativeName, DerivativeSpec, OutputFormat, Quality};
 pub use filter::Filter;
-pub use font::FONT;
 pub use number::{Number, Whole};
 pub use resize::{Fit, Resize};
 pub use watermark::{Content, ImageName, Outline, Position, Watermark, WatermarkChoice, WatermarkText};

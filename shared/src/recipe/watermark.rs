@@ -194,7 +194,7 @@ impl Visitor<'_> for OutlineVisitor {
 }
 
 /// Text of a watermark: 1–[`MAX_WATERMARK_CHARS`] characters, none of them a control character, all of them in
-/// [`FONT`](super::FONT).
+/// Noto Sans Bold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct WatermarkText(String);

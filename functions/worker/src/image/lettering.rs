@@ -7,9 +7,11 @@ use std::ops::Range;
 
 use ab_glyph::{Font as _, FontRef, GlyphId, OutlinedGlyph, PxScale, ScaleFont};
 use image::{GrayImage, Luma};
-use shared::recipe::FONT;
 use ttf_parser::Face;
 use ttf_parser::gpos::{PairAdjustment, PositioningSubtable};
+
+/// Noto Sans Bold, a TrueType file.
+const FONT: &[u8] = include_bytes!("../../../../assets/fonts/NotoSans-Bold.ttf");
 
 /// The font, read.
 pub(super) struct Font(FontRef<'static>);
