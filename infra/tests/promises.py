@@ -192,42 +192,60 @@ def what_comes_under_raw_starts_the_state_machine(template):
     assert (keeper["Principal"], keeper["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
     assert keeper["Resource"] == "${DispatcherFailureQueue.Arn}"
     assert keeper["Condition"] == {"ArnEquals": {"aws:SourceArn": "${RawUploadsRule.Arn}"}}
-    for role, service, action, resource in (
+    for role, service, action, *resources in (
         ("RawUploadsRole", "events", "states:StartExecution", "${Workflow}"),
-        ("WorkflowRole", "states", "lambda:InvokeFunction", "${WorkerFunction.Arn}"),
+        ("WorkflowRole", "states", "lambda:InvokeFunction", "${WorkerFunction.Arn}", "${DispatcherFunction.Arn}"),
     ):
         [trust] = template.properties(role)["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}, role
         assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "${AWS::AccountId}"}}, role
         work = [(s["Action"], s["Resource"]) for name, s in template.role_statements() if name == role and "Sid" in s]
-        assert work == [(action, resource)], role
+        assert work == [(action, resource) for resource in resources], role
 
 
 @promise
 def the_state_machine_is_the_one_that_the_worker_knows(template):
     machine = template.properties("Workflow")
     assert (machine["StateMachineType"], machine["RoleArn"]) == ("EXPRESS", "${WorkflowRole.Arn}")
-    assert machine["DefinitionSubstitutions"]["Worker"] == "${WorkerFunction.Arn}"
+    assert machine["DefinitionSubstitutions"] == {
+        "Worker": "${WorkerFunction.Arn}",
+        "Dispatcher": "${DispatcherFunction.Arn}",
+        "Partition": "${AWS::Partition}",
+    }
     # Of what it is given, names of files are a part.
     assert (machine["LoggingConfiguration"]["Level"], machine["LoggingConfiguration"]["IncludeExecutionData"]) == ("ALL", False)
     definition, code = json.loads(source("infra/workflow.asl.json")), source("functions/worker/src/workflow.rs")
-    assert set(re.findall(r"\$\{(\w+)\}", json.dumps(definition))) == {"Worker"}
+    assert set(re.findall(r"\$\{(\w+)\}", json.dumps(definition))) == set(machine["DefinitionSubstitutions"])
     [minutes] = re.findall(r"EXECUTION: Duration = Duration::from_mins\((\d+)\)", code)
     # The longest of an Express workflow, too.
     assert definition["TimeoutSeconds"] == 60 * int(minutes) <= 300
     [transient] = re.findall(r'TRANSIENT: &str = "(\w+)"', code)
     stages = re.findall(r"^    (\w+)", code.split("enum Stage {")[1].split("\n}")[0], re.MULTILINE)
     tasks = dict(states_of(definition, "Task"))
+    # Should the worker be beyond reach, the dispatcher is left a note, as S3 would leave it one.
+    way_out = tasks.pop("GoOnByQueue")
+    assert way_out["Resource"] == "arn:${Partition}:states:::lambda:invoke"
+    assert way_out["Parameters"] == {
+        "FunctionName": "${Dispatcher}",
+        "InvocationType": "Event",
+        "Payload": {"detail-type": "Object Created", "detail.$": "$.detail"},
+    }
+    assert [error for retry in way_out["Retry"] for error in retry["ErrorEquals"]] == tasks["NotifyError"]["Retry"][0]["ErrorEquals"][1:]
     assert sorted(tasks) == sorted(stages)
     for name, task in tasks.items():
         assert (task["Resource"], task["Parameters"]["stage"]) == ("${Worker}", name), name
         [retry] = task["Retry"]
         assert retry["ErrorEquals"][0] == transient and all(error.startswith("Lambda.") for error in retry["ErrorEquals"][1:]), name
         assert (retry["IntervalSeconds"], retry["MaxAttempts"], retry["BackoffRate"]) == (3, 2, 1.5), name
-    # What makes or ends something goes to NotifyError if it fails; what announces ends the execution, and reconcile announces.
-    for name in ("ValidateImage", "MakeDerivatives", "OptimizeImage"):
+    # What makes or ends something goes to NotifyError if it fails. What announces may fail, since reconcile announces.
+    for name, remedy in {"ValidateImage": "NotifyError", "MakeDerivatives": "NotifyError", "OptimizeImage": "NotifyError", "NotifyError": "GoOnByQueue"}.items():
         [catch] = definition["States"][name]["Catch"]
-        assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "NotifyError"), name
+        assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], remedy), name
+    ways = {name: {choice["StringEquals"]: choice["Next"] for choice in state["Choices"]} for name, state in states_of(definition, "Choice")}
+    assert ways == {
+        "WhatIsIt": {"accepted": "MakeDerivatives", "refused": "Refuse"},
+        "WasItMade": {"completed": "NotifySuccess", "refused": "Refuse"},
+    }
 
 
 def states_of(definition, kind):

@@ -1,9 +1,12 @@
 """The state machine, deployed: what comes under raw/ goes through its states, and comes out as by the queue."""
 
+import io
 import json
 import time
+from contextlib import contextmanager
 
 from conftest import without
+from PIL import Image
 
 
 def put(deployed, key, photo, **options):
@@ -48,7 +51,7 @@ def test_a_photo_comes_out_as_by_the_queue(deployed, cat):
         jobs[road] = deployed.completed(job_of(deployed, key)["jobId"])
     execution, history = execution_of(deployed, "raw/Ünï cöde+plus.jpg")
     assert execution["status"] == "SUCCEEDED"
-    assert entered(history) == ["ValidateImage", "WhatIsIt", "MakeDerivatives", "OptimizeImage", "NotifySuccess"]
+    assert entered(history) == ["ValidateImage", "WhatIsIt", "MakeDerivatives", "OptimizeImage", "WasItMade", "NotifySuccess"]
     # The emulator does not say when it enters the states of branches.
     outputs = [json.loads(details["output"]) for details in of(history, "TaskSucceeded")]
     made = [[derivative["name"] for derivative in output["derivatives"]] for output in outputs if "derivatives" in output]
@@ -96,3 +99,90 @@ def test_what_may_pass_is_tried_again_and_then_goes_on_by_the_queue(deployed, ca
     assert [details["error"] for details in of(history, "TaskFailed")] == ["Transient"] * 3
     job = deployed.completed(job_of(deployed, "raw/unlucky.jpg")["jobId"])
     assert job["attempts"] > 1
+
+
+def test_where_no_stage_can_do_anything_the_dispatcher_queues_the_photo(deployed, cat):
+    with without(deployed, "WorkerRole", "dynamodb:GetItem"), without(deployed, "WorkerRole", "dynamodb:PutItem"):
+        put(deployed, "raw/stranded.jpg", cat)
+        execution, history = execution_of(deployed, "raw/stranded.jpg")
+    assert entered(history) == ["ValidateImage", "NotifyError", "GoOnByQueue"]
+    assert (execution["status"], [details["error"] for details in of(history, "TaskFailed")]) == ("SUCCEEDED", ["Transient"] * 6)
+    assert deployed.completed(job_of(deployed, "raw/stranded.jpg")["jobId"])["derivatives"]
+
+
+@contextmanager
+def no_executions(deployed):
+    """While what comes under raw/ starts none."""
+    events, rule = deployed.aws.client("events"), deployed.resource("RawUploadsRule")
+    events.disable_rule(Name=rule)
+    try:
+        yield
+    finally:
+        events.enable_rule(Name=rule)
+
+
+class Execution:
+    """An execution whose stages are invoked from here."""
+
+    def __init__(self, deployed, key, photo):
+        with no_executions(deployed):
+            put(deployed, key, photo)
+        version = deployed.aws.client("s3").head_object(Bucket=deployed.uploads, Key=key)
+        found = {"key": key, "size": len(photo), "etag": version["ETag"].strip('"'), "version-id": version["VersionId"]}
+        self.detail = {"bucket": {"name": deployed.uploads}, "object": found}
+        self.deployed, self.id = deployed, f"by-hand:{key}"
+
+    def enter(self, stage, **more):
+        event = {"stage": stage, "execution": self.id, "detail": self.detail, **more}
+        answer = self.deployed.aws.client("lambda").invoke(FunctionName=self.deployed.resource("WorkerFunction"), Payload=json.dumps(event))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        return json.loads(answer["Payload"].read())
+
+
+def test_a_recipe_that_changes_meanwhile_changes_nothing(deployed, cat):
+    execution = Execution(deployed, "raw/meanwhile.jpg", cat)
+    photo = execution.enter("ValidateImage")["photo"]
+    assert [spec["name"] for spec in photo["recipe"]] == ["watermarked"]
+    # As if that had been the recipe when the photo came.
+    photo["recipe"] = [{"name": "small", "resize": {"width": 64}}, {"name": "grey", "filters": ["grayscale"]}, {"name": "web", "format": "webp"}]
+    made = [execution.enter(stage, photo=photo) for stage in ("ResizeImage", "ApplyFilters")]
+    assert [[derivative["name"] for derivative in each["derivatives"]] for each in made] == [["small"], ["grey"]]
+    for _ in ("ended by it", "asked again, since the answer was lost"):
+        assert execution.enter("OptimizeImage", photo=photo, made=made) == {"verdict": "completed"}
+    assert execution.enter("NotifySuccess") == {"status": "COMPLETED"}
+    job = job_of(deployed, "raw/meanwhile.jpg")
+    assert [derivative["name"] for derivative in deployed.completed(job["jobId"])["derivatives"]] == ["small", "grey", "web"]
+
+
+def test_a_derivative_that_cannot_be_is_an_answer_and_no_error(deployed):
+    # A WebP has 16,383 columns at most.
+    canvas = io.BytesIO()
+    Image.new("RGB", (20_000, 1), "red").save(canvas, "PNG")
+    execution = Execution(deployed, "raw/panorama.png", canvas.getvalue())
+    photo = execution.enter("ValidateImage")["photo"] | {"recipe": [{"name": "web", "format": "webp"}, {"name": "grey", "filters": ["grayscale"], "format": "webp"}]}
+    made = [execution.enter(stage, photo=photo) for stage in ("ResizeImage", "ApplyFilters")]
+    answer = execution.enter("OptimizeImage", photo=photo, made=made)
+    assert (made[0], answer) == ({"derivatives": []}, {"verdict": "refused", "error": made[1]["refused"]})
+    assert execution.enter("NotifyError", error=answer["error"]) == {"status": "FAILED"}
+    job = job_of(deployed, "raw/panorama.png")
+    assert (job["status"], job["errorCode"]) == ("FAILED", answer["error"]["Error"])
+
+
+def test_what_stages_made_may_not_be_too_much_together(deployed, cat):
+    execution = Execution(deployed, "raw/much.jpg", cat)
+    photo = execution.enter("ValidateImage")["photo"] | {"recipe": [{"name": "small", "resize": {"width": 64}}, {"name": "web"}]}
+    made = execution.enter("ResizeImage", photo=photo)
+    made["derivatives"][0]["bytes"] = 64 << 20
+    answer = execution.enter("OptimizeImage", photo=photo, made=[made])
+    assert (answer["verdict"], answer["error"]["Error"]) == ("refused", "IMAGE_TOO_LARGE")
+    # Nobody would come back for the job.
+    assert execution.enter("NotifyError", error=answer["error"]) == {"status": "FAILED"}
+
+
+def test_a_stage_of_something_that_is_no_upload_makes_no_job(deployed, cat):
+    for key in ("raw/folder/", "elsewhere/cat.jpg", "uploads/cat.jpg"):
+        execution = Execution(deployed, "raw/some.jpg", cat)
+        execution.detail["object"]["key"] = key
+        for stage, more in {"ValidateImage": {}, "NotifyError": {"error": {"Error": "Lambda.Unknown"}}, "NotifySuccess": {}}.items():
+            assert execution.enter(stage, **more) == {"verdict": "nothing"}, (key, stage)
+        assert deployed.call("GET", "/jobs", params={"key": key})["jobs"] == []

@@ -102,12 +102,18 @@ impl Sweep {
             return Ok(None);
         }
         let known = self.dispatch.jobs.by_key(&key, None, JOBS_PER_KEY, None, now).await?;
-        let is_this = |job: &Job| job.object.as_ref().is_some_and(|object| object.e_tag == e_tag);
+        // The same bytes may have been there before.
+        let is_this = |job: &Job| {
+            job.created_at >= modified_at && job.object.as_ref().is_some_and(|object| object.e_tag == e_tag)
+        };
         if known.jobs.iter().any(is_this) {
             return Ok(None);
         }
         // A listing names no version; without it the object would get another id than its event would have given.
-        let version = self.uploads.head(&key).await?;
-        Ok(version.map(|version| Arrival { bucket: self.uploads.name().to_owned(), key, version }))
+        let Some(version) = self.uploads.head(&key).await? else { return Ok(None) };
+        let arrival = Arrival { bucket: self.uploads.name().to_owned(), key, version };
+        // Clocks differ.
+        let is_known = self.dispatch.jobs.get(arrival.job_id(), now).await?.is_some();
+        Ok((!is_known).then_some(arrival))
     }
 }

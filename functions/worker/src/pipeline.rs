@@ -95,14 +95,10 @@ impl Pipeline {
     }
 
     /// Decodes a job's photo and says what it shows; with what is to be made of it.
-    pub(crate) async fn see(
-        &self,
-        job: &Job,
-        item: &WorkItem,
-        slot: Permit,
-    ) -> Result<(Photo, Option<Recipe>), Interruption> {
+    pub(crate) async fn see(&self, job: &Job, item: &WorkItem, slot: Permit) -> Result<(Photo, Recipe), Interruption> {
         let admitted = self.admit(job, item, slot).await?;
         let recipe = admitted.surveyed.recipe.clone();
+        let recipe = recipe.ok_or_else(|| Failure::permanent("a job without a recipe"))?;
         let Seen { photo, .. } = self.develop_and_classify(job, admitted, Part::Only(Vec::new())).await?;
         Ok((photo, recipe))
     }

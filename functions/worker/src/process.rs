@@ -8,7 +8,7 @@ use std::time::Duration;
 use shared::ambient::Ambient;
 use shared::aws::{Announcer, JobTable, WorkQueue};
 use shared::error::{Code, Failure};
-use shared::job::{Completed, Delivery, Job, Lease, MAX_ATTEMPTS, State, Transition};
+use shared::job::{Completed, Delivery, Job, Lease, MAX_ATTEMPTS, Transition};
 use shared::message::WorkItem;
 use shared::time::Timestamp;
 
@@ -199,9 +199,7 @@ impl Processor {
             tracing::info!(job.id = %id, attempt = lease.attempt, "a newer version of the photo came: job queued anew");
             return self.queue_anew(job, lease, Duration::ZERO, receive_count, now).await;
         }
-        // Reconcile announces those that it timed out, once it has laid down the evidence to redrive them by.
-        let is_timed_out = matches!(job.state, State::Failed { error_code: Code::TimedOut, .. });
-        if !job.is_final() || job.attempts != lease.attempt || is_timed_out {
+        if !job.is_final() || job.attempts != lease.attempt || job.is_timed_out() {
             tracing::warn!(job.id = %id, attempt = lease.attempt, "somebody else has taken the job: result dropped");
             return Outcome::Done;
         }

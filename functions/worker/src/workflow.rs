@@ -2,9 +2,9 @@
 //! derivatives and notice as by the queue.
 //!
 //! An execution holds the job's lease from its first stage to its last. Between stages travels what is small: what the photo
-//! is and shows, and which stage makes which derivative; each stage fetches and decodes the photo anew, at the scale that all
-//! derivatives together ask for. What fails for a reason that passes goes on by the queue, which has more patience than a
-//! state machine, and dead letters. Absent: a choice of stages by the client.
+//! is and shows, and its recipe, which may be another by the next stage; each stage fetches and decodes the photo anew, at the
+//! scale that all derivatives together ask for. What fails for a reason that passes goes on by the queue, which has more
+//! patience than a state machine, and dead letters. Absent: a choice of stages by the client.
 
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use shared::arrival::Arrival;
 use shared::error::{Code, Failure};
 use shared::job::{Delivery, Derivative, Job, Lease};
-use shared::key::{self, UploadKey};
+use shared::key::{self, RAW_PREFIX, UploadKey};
 use shared::message::WorkItem;
 use shared::recipe::{DerivativeName, DerivativeSpec, Recipe};
 use shared::time::Timestamp;
 
+use crate::image::{ImageError, MAX_OUTPUT};
 use crate::pipeline::{Busy, Interruption, Photo};
 use crate::process::{OUR_FAULT, Processor, time_to_work};
 
@@ -56,34 +57,30 @@ enum Stage {
     NotifyError { error: Caught },
 }
 
-/// What `ValidateImage` found.
+/// What `ValidateImage` found, or `OptimizeImage` ended with.
 #[derive(Debug, Serialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 enum Verdict {
     /// The photo is to be processed.
     Accepted { photo: Box<Validated> },
+    /// The job has its result.
+    Completed,
     /// The job fails. Not an error of the invocation, of which there are alarms.
     Refused { error: Caught },
     /// The object is no photo of ours, or its job is over or in other hands.
     Nothing,
 }
 
-/// A photo that decodes, and which stage makes which of its derivatives, in the recipe's order.
+/// A photo that decodes, and what is to be made of it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Validated {
     #[serde(flatten)]
     photo: Photo,
-    plan: Vec<Planned>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Planned {
-    name: DerivativeName,
-    stage: Maker,
+    recipe: Recipe,
 }
 
 /// A stage that makes derivatives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Maker {
     ResizeImage,
     ApplyFilters,
@@ -92,8 +89,11 @@ enum Maker {
 
 /// What a stage made.
 #[derive(Debug, Serialize, Deserialize)]
-struct Made {
-    derivatives: Vec<Derivative>,
+#[serde(rename_all = "lowercase")]
+enum Made {
+    Derivatives(Vec<Derivative>),
+    /// The job fails, as with [`Verdict::Refused`].
+    Refused(Caught),
 }
 
 /// An error as a state machine hands it on.
@@ -113,11 +113,6 @@ pub(crate) struct StageError {
     message: String,
 }
 
-/// The execution has lost its job.
-#[derive(Debug, thiserror::Error)]
-#[error("the job is over or in other hands")]
-struct Superseded;
-
 /// Too little is left of the invocation.
 #[derive(Debug, thiserror::Error)]
 #[error("too late in this invocation")]
@@ -134,7 +129,9 @@ pub fn diagnostic(error: Error) -> Diagnostic {
 /// Carries out a stage, and answers what the next ones need.
 pub(crate) async fn handle(processor: &Processor, event: Value, deadline: Timestamp) -> Result<Value, StageError> {
     let answer = async {
-        let Event { execution, detail, stage } = serde_json::from_value(event).map_err(Failure::permanent)?;
+        // Not for good: a new version of this function may not understand what an older one handed on.
+        let unreadable = |error| Failure::transient("the photo came in an unknown form", error);
+        let Event { execution, detail, stage }: Event = serde_json::from_value(event).map_err(unreadable)?;
         Execution { processor, id: execution, arrival: detail, deadline }.enter(stage).await
     };
     answer.await.map_err(StageError::from)
@@ -150,11 +147,17 @@ struct Execution<'a> {
 
 impl Execution<'_> {
     async fn enter(&self, stage: Stage) -> Result<Value, Failure> {
+        let Arrival { bucket, key, .. } = &self.arrival;
+        let is_upload = key.starts_with(RAW_PREFIX) && key::classify_upload_key(key) != UploadKey::Ignored;
+        if !is_upload || bucket != self.processor.pipeline.uploads.name() {
+            tracing::info!(s3.bucket = bucket, s3.key = key, "not an upload: ignored");
+            return serde_json::to_value(Verdict::Nothing).map_err(Failure::permanent);
+        }
         let answer = match stage {
             Stage::ValidateImage => serde_json::to_value(self.validate().await?),
             Stage::ResizeImage { photo } => serde_json::to_value(self.make(Maker::ResizeImage, &photo).await?),
             Stage::ApplyFilters { photo } => serde_json::to_value(self.make(Maker::ApplyFilters, &photo).await?),
-            Stage::OptimizeImage { photo, made } => Ok(self.complete(photo, made).await?),
+            Stage::OptimizeImage { photo, made } => serde_json::to_value(self.complete(photo, made).await?),
             Stage::NotifySuccess => Ok(self.announce(self.job().await?).await?),
             Stage::NotifyError { error } => Ok(self.conclude(&error).await?),
         };
@@ -162,11 +165,6 @@ impl Execution<'_> {
     }
 
     async fn validate(&self) -> Result<Verdict, Failure> {
-        let Arrival { bucket, key, .. } = &self.arrival;
-        if key::classify_upload_key(key) == UploadKey::Ignored || bucket != self.processor.pipeline.uploads.name() {
-            tracing::info!(s3.bucket = bucket, s3.key = key, "not an upload: ignored");
-            return Ok(Verdict::Nothing);
-        }
         let (now, job) = (self.now(), self.job().await?);
         let delivery = Delivery { work_id: Some(self.id.clone()), sent_at: now };
         let claim = |job: &mut Job| job.claim(&self.id, &delivery, now + EXECUTION, now);
@@ -178,48 +176,64 @@ impl Execution<'_> {
         let (pipeline, item) = (&self.processor.pipeline, WorkItem::of(&job));
         let slot = pipeline.capacity.slot().await;
         match self.in_time(Box::pin(pipeline.see(&job, &item, slot))).await {
-            Ok((photo, recipe)) => {
-                let plan = recipe.iter().flat_map(Recipe::derivatives).map(Planned::of).collect();
-                Ok(Verdict::Accepted { photo: Box::new(Validated { photo, plan }) })
-            }
-            Err(Failure::Client { code, message }) => Ok(Verdict::Refused { error: Caught::of(code, &message) }),
-            Err(failure) => Err(failure),
+            Ok((photo, recipe)) => Ok(Verdict::Accepted { photo: Box::new(Validated { photo, recipe }) }),
+            Err(failure) => Ok(Verdict::Refused { error: Caught::refusal(failure)? }),
         }
     }
 
-    /// Makes the stage's own derivatives.
+    /// Makes the stage's own derivatives; none if the job is in other hands.
     async fn make(&self, stage: Maker, photo: &Validated) -> Result<Made, Failure> {
-        let own = photo.plan.iter().filter(|planned| planned.stage == stage);
-        let names: Vec<DerivativeName> = own.map(|planned| planned.name.clone()).collect();
-        if names.is_empty() {
-            return Ok(Made { derivatives: Vec::new() });
-        }
-        let (job, _) = self.held().await?;
+        let own = photo.recipe.derivatives().iter().filter(|spec| Maker::of(spec) == stage);
+        let names: Vec<DerivativeName> = own.map(|spec| spec.name.clone()).collect();
+        let held = if names.is_empty() { None } else { self.held().await? };
+        let Some((mut job, _)) = held else { return Ok(Made::Derivatives(Vec::new())) };
+        job.recipe = Some(photo.recipe.clone());
         let (pipeline, item) = (&self.processor.pipeline, WorkItem::of(&job));
         let slot = pipeline.capacity.slot().await;
-        let derivatives = self.in_time(Box::pin(pipeline.make(&job, &item, slot, names))).await?;
-        Ok(Made { derivatives })
+        match self.in_time(Box::pin(pipeline.make(&job, &item, slot, names))).await {
+            Ok(derivatives) => Ok(Made::Derivatives(derivatives)),
+            Err(failure) => Ok(Made::Refused(Caught::refusal(failure)?)),
+        }
     }
 
     /// Makes what is left to make, and ends the job with its result.
-    async fn complete(&self, photo: Validated, mut made: Vec<Made>) -> Result<Value, Failure> {
+    async fn complete(&self, photo: Validated, mut made: Vec<Made>) -> Result<Verdict, Failure> {
         made.push(self.make(Maker::OptimizeImage, &photo).await?);
-        let Validated { photo, plan } = photo;
-        let place = |derivative: &Derivative| plan.iter().position(|planned| planned.name.as_str() == derivative.name);
-        let mut derivatives: Vec<Derivative> = made.into_iter().flat_map(|made| made.derivatives).collect();
+        let Validated { photo, recipe } = photo;
+        let mut derivatives = Vec::new();
+        for made in made {
+            match made {
+                Made::Derivatives(more) => derivatives.extend(more),
+                Made::Refused(error) => return Ok(Verdict::Refused { error }),
+            }
+        }
+        let place = |derivative: &Derivative| {
+            recipe.derivatives().iter().position(|spec| spec.name.as_str() == derivative.name)
+        };
         derivatives.sort_by_key(place);
-        let ((job, lease), now) = (self.held().await?, self.now());
+        // A stage sees its own ones only.
+        if derivatives.iter().map(|derivative| derivative.bytes).sum::<u64>() > MAX_OUTPUT {
+            return Ok(Verdict::Refused { error: Caught::refusal(ImageError::OutputTooLarge.into())? });
+        }
+        let Some((job, lease)) = self.held().await? else {
+            // It may be this very stage that ended it, if its answer was lost.
+            let is_over = self.job().await?.is_final();
+            return Ok(if is_over { Verdict::Completed } else { Verdict::Nothing });
+        };
+        let now = self.now();
         let completed = self.processor.pipeline.finish(&job, photo, derivatives).await?;
         let complete = |job: &mut Job| job.complete(&lease, completed.clone(), now);
         let job = self.processor.jobs.update_from(job, now, complete).await?;
         tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "photo processed by the state machine");
-        Ok(json!({ "status": job.status() }))
+        Ok(Verdict::Completed)
     }
 
-    /// Announces the job, if it is over and has not been announced.
+    /// Announces the job, if it is over and has not been announced, and that is not for reconcile to do.
     async fn announce(&self, job: Job) -> Result<Value, Failure> {
         let status = job.status();
-        self.processor.announcer.announce(job, self.now()).await?;
+        if !job.is_timed_out() {
+            self.processor.announcer.announce(job, self.now()).await?;
+        }
         Ok(json!({ "status": status }))
     }
 
@@ -246,11 +260,10 @@ impl Execution<'_> {
         self.processor.jobs.create(self.arrival.clone().job(self.processor.job_ttl, now), now).await
     }
 
-    /// The object's job and the execution's lease on it.
-    async fn held(&self) -> Result<(Job, Lease), Failure> {
+    /// The object's job and the execution's lease on it; `None` if the job is over or in other hands.
+    async fn held(&self) -> Result<Option<(Job, Lease)>, Failure> {
         let job = self.processor.jobs.get(self.arrival.job_id(), self.now()).await?;
-        let held = job.and_then(|job| job.lease_of(&self.id).map(|lease| (job, lease)));
-        held.ok_or_else(|| Failure::permanent(Superseded))
+        Ok(job.and_then(|job| job.lease_of(&self.id).map(|lease| (job, lease))))
     }
 
     /// Does the work in what is left of the invocation. Boxed by who calls: it is large.
@@ -263,8 +276,7 @@ impl Execution<'_> {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(Interruption::Failed(failure))) => Err(failure),
             Ok(Err(Interruption::Busy)) => Err(Failure::transient("other large photos come first", Busy)),
-            // Of an upload slot, which none of these objects came by.
-            Ok(Err(Interruption::Replaced(_))) => Err(Failure::permanent(Superseded)),
+            Ok(Err(Interruption::Replaced(_))) => Err(Failure::permanent("an upload slot's object, under raw/")),
             Err(elapsed) => Err(Failure::transient(too_long, elapsed)),
         }
     }
@@ -274,24 +286,25 @@ impl Execution<'_> {
     }
 }
 
-impl Planned {
+impl Maker {
+    /// The stage that makes a derivative.
     fn of(spec: &DerivativeSpec) -> Self {
-        let stage = if !spec.filters.is_empty() {
-            Maker::ApplyFilters
+        if !spec.filters.is_empty() {
+            Self::ApplyFilters
         } else if spec.resize.is_some() || spec.crop.is_some() {
-            Maker::ResizeImage
+            Self::ResizeImage
         } else {
-            Maker::OptimizeImage
-        };
-        Self { name: spec.name.clone(), stage }
+            Self::OptimizeImage
+        }
     }
 }
 
 impl Caught {
-    /// As if Lambda had reported it.
-    fn of(code: Code, message: &str) -> Self {
+    /// What the photo is refused for, as if Lambda had reported it; or the failure, if it is none of the photo's.
+    fn refusal(failure: Failure) -> Result<Self, Failure> {
+        let Failure::Client { code, message } = failure else { return Err(failure) };
         let cause = json!({ "errorType": code, "errorMessage": message });
-        Self { error: code.to_string(), cause: cause.to_string() }
+        Ok(Self { error: code.to_string(), cause: cause.to_string() })
     }
 
     /// What the job fails with; `None` if what went wrong may pass: an error that is none of ours, a crash included.
@@ -334,10 +347,9 @@ mod tests {
                 {"name":"grey","resize":{"width":9},"filters":["grayscale"]},{"name":"web","format":"webp"}]"#,
         )
         .unwrap();
-        let plan = serde_json::to_value(recipe.derivatives().iter().map(Planned::of).collect::<Vec<_>>()).unwrap();
-        let stages: Vec<&str> =
-            plan.as_array().unwrap().iter().filter_map(|planned| planned["stage"].as_str()).collect();
-        assert_eq!(stages, ["OptimizeImage", "ResizeImage", "ResizeImage", "ApplyFilters", "OptimizeImage"]);
+        let stages: Vec<Maker> = recipe.derivatives().iter().map(Maker::of).collect();
+        let [optimize, resize, filter] = [Maker::OptimizeImage, Maker::ResizeImage, Maker::ApplyFilters];
+        assert_eq!(stages, [optimize, resize, resize, filter, optimize]);
     }
 
     #[test]
@@ -350,7 +362,7 @@ mod tests {
             assert_eq!(caught.verdict(), expected.map(|(code, message)| (code, message.to_owned())));
         };
         check(Failure::client(Code::CorruptImage, "No."), Some((Code::CorruptImage, "No.")));
-        check(Failure::permanent(Superseded), Some((Code::Internal, OUR_FAULT)));
+        check(Failure::permanent("no"), Some((Code::Internal, OUR_FAULT)));
         check(Failure::transient("it rained", TooLate), None);
         let crash = Caught { error: "Runtime.ExitError".to_owned(), cause: "signal: killed".to_owned() };
         assert_eq!(crash.verdict(), None);

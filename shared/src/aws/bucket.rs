@@ -291,7 +291,7 @@ impl Bucket {
             match self.client.head_object().bucket(&self.name).key(key).send().await {
                 Ok(head) => {
                     let order = head.metadata().and_then(|metadata| metadata.get(FENCE_METADATA));
-                    if order.is_some_and(|order| *order >= fence.order) {
+                    if order.is_some_and(|order| *order > fence.order) {
                         return Ok(());
                     }
                     seen = head.e_tag;

@@ -246,6 +246,9 @@ impl Job {
     /// This attempt no longer counts, since the photo had not its turn; nor do those before it, if a newer version of the
     /// photo came.
     pub fn begin_again(&mut self, lease: &Lease, work_id: &str, within: Duration, now: Timestamp) -> Transition {
+        if self.work_id.as_deref() == Some(work_id) {
+            return Transition::Unchanged;
+        }
         let is_current = self.is_current(lease);
         let moved = self.let_go(lease, now + within + REQUEUE_AFTER, now);
         if moved == Transition::Changed {

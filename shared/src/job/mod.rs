@@ -262,6 +262,11 @@ impl Job {
         matches!(self.state, State::Completed(_) | State::Failed { .. })
     }
 
+    /// Whether reconcile gave up on the job. It announces that itself, once it has laid down the evidence to redrive it by.
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self.state, State::Failed { error_code: Code::TimedOut, .. })
+    }
+
     /// What a completed job holds.
     pub fn completed(&self) -> Option<&Completed> {
         match &self.state {

@@ -223,6 +223,8 @@ fn an_attempt_without_a_turn_does_not_count_and_those_that_failed_do() {
         if attempt % 3 != 0 {
             let moved = job.begin_again(&lease, "next", Duration::from_secs(5), at(start + 1));
             assert_eq!((moved, job.work_id.as_deref()), (Transition::Changed, Some("next")));
+            let again = job.begin_again(&lease, "next", Duration::from_secs(5), at(start + 2));
+            assert_eq!(again, Transition::Unchanged, "it counts once");
         }
         assert_eq!(job.is_spent(), attempt == 3 * MAX_ATTEMPTS);
     }

@@ -59,7 +59,7 @@ use shared::recipe::{DerivativeSpec, Recipe, Watermark, WatermarkChoice};
 
 pub(crate) use animation::Animation;
 pub use cost::Cost;
-pub(crate) use cost::MEMORY_MIB;
+pub(crate) use cost::{MAX_OUTPUT, MEMORY_MIB};
 pub(crate) use error::ImageError;
 pub(crate) use header::Header;
 pub(crate) use raster::Raster;
