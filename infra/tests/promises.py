@@ -76,6 +76,21 @@ def nothing_goes_without_tls(template):
 
 
 @promise
+def a_distribution_that_is_named_may_read_derivatives_and_nobody_else(template):
+    allowed = [(name, s) for name, s in template.statements("S3::BucketPolicy") if s["Effect"] != "Deny"]
+    [(policy, statement)] = allowed
+    assert (policy, statement["Principal"], statement["Action"]) == ("ProcessedBucketPolicy", {"Service": "cloudfront.amazonaws.com"}, "s3:GetObject")
+    [folder] = re.findall(r'fn derivative_key.*?format!\("(\w+/)', source("shared/src/key.rs"), re.DOTALL)
+    assert statement["Resource"] == f"${{ProcessedBucket.Arn}}/{folder}*"
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceArn": "${DistributionArn}"}}
+    document = template.document
+    assert document["Conditions"]["DerivativesAreDistributed"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DistributionArn"}, ""]}]}
+    statements = document["Resources"]["ProcessedBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [s["Fn::If"][::2] for s in statements if "Fn::If" in s] == [["DerivativesAreDistributed", {"Ref": "AWS::NoValue"}]]
+    assert template.default("DistributionArn") == ""
+
+
+@promise
 def an_old_upload_url_is_refused(template):
     [statement] = [s for name, s in template.statements("S3::BucketPolicy") if s["Sid"] == "YoungUrlsOnly"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:PutObject")

@@ -168,7 +168,7 @@ def test_a_key_of_ones_own_is_made_as_documented_and_encrypts_all_that_is_kept(e
     # promises.
     [commands] = re.findall(r"```sh\n([^`]*aws kms create-key[^`]*)\n.*scripts/deploy", source("docs/deploy.md"))
     aws = f"export PATH={Path(sys.executable).parent}:$PATH AWS_ENDPOINT_URL={emulator.endpoint} AWS_REGION={REGION}\n"
-    key = emulator.run("bash", "-ec", f"cd {emulator.folder}\n{aws}{commands}\necho $KEY").split()[-1]
+    key = emulator.run("bash", "-ec", f"cd {emulator.folder}\n{aws}{commands}\necho $KMS_KEY").split()[-1]
     deployed = deploy(emulator, "darkroom-with-a-key", KmsKeyArn=key)
     resource = deployed.resource
     for queue in ("WorkQueue", "DeadLetterQueue", "DispatcherFailureQueue"):

@@ -67,6 +67,8 @@ def rewrite(path, old, new):
 UPLOADS, PROCESSED = "UploadBucket/Properties", "ProcessedBucket/Properties"
 TLS = "PolicyDocument/Statement/0"
 WORK = "Properties/Policies/1/PolicyDocument/Statement"
+DISTRIBUTED = "a_distribution_that_is_named_may_read_derivatives_and_nobody_else"
+DISTRIBUTION = "ProcessedBucketPolicy/Properties/PolicyDocument/Statement/1/Fn::If/1"
 KEY = "Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/0"
 FINDS, STALLED = "ReconcileFindsWorkAlarm/Properties", "UploadsWithoutCompletionsAlarm/Properties"
 BODY = "Dashboard/Properties/DashboardBody/Fn::Sub/0"
@@ -89,6 +91,12 @@ MISTAKES = [
     ("nothing_goes_without_tls", drop(f"QueuePolicy/Properties/{TLS}/Resource/2")),
     ("nothing_goes_without_tls", drop("QueuePolicy/Properties/Queues/0")),
     ("nothing_goes_without_tls", put(f"NotificationTopicPolicy/Properties/{TLS}/Condition", {"Bool": {"aws:SecureTransport": "true"}})),
+    (DISTRIBUTED, put(f"{DISTRIBUTION}/Principal", "*")),
+    (DISTRIBUTED, put(f"{DISTRIBUTION}/Action", "s3:*")),
+    (DISTRIBUTED, put(f"{DISTRIBUTION}/Resource", {"Fn::Sub": "${ProcessedBucket.Arn}/*"})),
+    (DISTRIBUTED, drop(f"{DISTRIBUTION}/Condition")),
+    (DISTRIBUTED, put("Conditions/DerivativesAreDistributed", {"Fn::Equals": [{"Ref": "DistributionArn"}, ""]})),
+    (DISTRIBUTED, put("Parameters/DistributionArn/Default", "arn:aws:cloudfront::111122223333:distribution/E1")),
     ("an_old_upload_url_is_refused", put("UploadBucketPolicy/Properties/PolicyDocument/Statement/1/Action", "s3:GetObject")),
     ("an_old_upload_url_is_refused", put("UploadBucketPolicy/Properties/PolicyDocument/Statement/1/Condition/NumericGreaterThan/s3:signatureAge", 604_800_000)),
     ("an_old_upload_url_is_refused", put("RequestUploadFunction/Properties/Environment/Variables/UPLOAD_URL_TTL_SECONDS", 600)),
