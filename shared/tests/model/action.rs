@@ -8,18 +8,47 @@ use crate::state::{Budget, DispatcherPhase, WorkerPhase};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Upload,
-    Event { version: u8 },
+    Event {
+        version: u8,
+    },
+    /// An execution that can do nothing leaves the dispatcher the event.
+    GoOnByQueue {
+        worker: u8,
+    },
     Reconcile,
-    LookAtDeadLetter { message: u8 },
+    LookAtDeadLetter {
+        message: u8,
+    },
     RedriveDeadLetters,
-    TimePasses { seconds: i16 },
-    VisibilityEnds { message: u8 },
-    ReceivedTooOften { message: u8 },
-    Receive { worker: u8, message: u8 },
-    Worker { worker: u8, phase: WorkerPhase, call: Call },
-    WorkerCrashes { worker: u8 },
-    Dispatcher { dispatcher: u8, phase: DispatcherPhase, call: Call },
-    DispatcherCrashes { dispatcher: u8 },
+    TimePasses {
+        seconds: i16,
+    },
+    VisibilityEnds {
+        message: u8,
+    },
+    ReceivedTooOften {
+        message: u8,
+    },
+    Receive {
+        worker: u8,
+        message: u8,
+    },
+    Worker {
+        worker: u8,
+        phase: WorkerPhase,
+        call: Call,
+    },
+    WorkerCrashes {
+        worker: u8,
+    },
+    Dispatcher {
+        dispatcher: u8,
+        phase: DispatcherPhase,
+        call: Call,
+    },
+    DispatcherCrashes {
+        dispatcher: u8,
+    },
 }
 
 /// What becomes of a call to a service.
@@ -66,7 +95,7 @@ impl Action {
     /// Whether something goes wrong here.
     pub(crate) fn is_fault(self) -> bool {
         match self {
-            Self::WorkerCrashes { .. } | Self::DispatcherCrashes { .. } => true,
+            Self::WorkerCrashes { .. } | Self::DispatcherCrashes { .. } | Self::GoOnByQueue { .. } => true,
             Self::Worker { call, .. } | Self::Dispatcher { call, .. } => call != Call::Answered,
             _ => false,
         }

@@ -25,6 +25,7 @@ const CALM: Bounds = Bounds {
     workers: 1,
     dispatchers: 1,
     direct: true,
+    raw: false,
     versions: 1,
     deliveries: 1,
     versioned: false,
@@ -45,9 +46,11 @@ const REDRIVEN: Bounds = Bounds { budget: budget(2, 0, 1), ..CALM };
 const PAUSED: Bounds = Bounds { budget: budget(1, 1, 1), receives: 1, ..TWO_WORKERS };
 const LOOKED_AT: Bounds = Bounds { budget: budget(1, 0, 1), ..CALM };
 const LAST_CLAIM: Bounds = Bounds { attempts: 4, ..CALM };
+/// The state machine's road: an execution, and a worker should the job go on by the queue.
+const RAW: Bounds = Bounds { raw: true, receives: 1, ..TWO_WORKERS };
 
 /// What the gate goes through; small, since it is built without optimisation.
-const SMALL: [(&str, Bounds); 8] = [
+const SMALL: [(&str, Bounds); 10] = [
     ("two workers, and a fault", Bounds { budget: budget(1, 0, 0), ..TWO_WORKERS }),
     ("two workers, and pauses", Bounds { budget: budget(0, 2, 0), receives: 1, attempts: 4, ..TWO_WORKERS }),
     ("a fault, a pause and a redrive", Bounds { budget: budget(1, 1, 1), ..LAST_CLAIM }),
@@ -56,10 +59,12 @@ const SMALL: [(&str, Bounds); 8] = [
     ("a corrupt photo, faults and a redrive", Bounds { corrupt: true, ..REDRIVEN }),
     ("an upload slot, and a fault", Bounds { budget: budget(1, 0, 0), ..SLOT }),
     ("a replaced photo, and events twice", REPLACED),
+    ("an execution, and a fault", Bounds { budget: budget(1, 0, 0), ..RAW }),
+    ("an execution, and a pause", Bounds { budget: budget(0, 1, 0), ..RAW }),
 ];
 
 /// What there is time for when somebody waits for it.
-const LARGE: [(&str, Bounds); 11] = [
+const LARGE: [(&str, Bounds); 14] = [
     ("two workers, faults and a redrive", Bounds { budget: budget(2, 0, 1), ..TWO_WORKERS }),
     ("two workers, a fault and a pause", Bounds { budget: budget(1, 1, 0), ..TWO_WORKERS }),
     ("two workers, pauses and a redrive", Bounds { budget: budget(0, 2, 1), ..TWO_WORKERS }),
@@ -71,6 +76,9 @@ const LARGE: [(&str, Bounds); 11] = [
     ("two workers, two dispatchers, and a fault", Bounds { dispatchers: 2, budget: budget(1, 0, 0), ..TWO_WORKERS }),
     ("an upload slot, faults and a redrive", Bounds { budget: budget(2, 0, 1), ..SLOT }),
     ("a replaced photo, and two workers", Bounds { workers: 2, budget: budget(0, 0, 0), ..REPLACED }),
+    ("an execution, faults and a redrive", Bounds { receives: 2, budget: budget(2, 0, 1), ..RAW }),
+    ("an execution of a corrupt photo, and faults", Bounds { corrupt: true, budget: budget(2, 0, 0), ..RAW }),
+    ("two executions, a fault and a pause", Bounds { deliveries: 2, budget: budget(1, 1, 0), ..RAW }),
 ];
 
 /// Goes through everything within `bounds`.
@@ -102,6 +110,18 @@ fn every_property_holds_in_every_state_within_large_bounds() {
     for (name, bounds) in LARGE {
         check(name, bounds);
     }
+}
+
+/// On the state machine's road, too, there is something to find.
+#[test]
+fn mistakes_of_executions_are_found() {
+    let fault = Bounds { budget: budget(1, 0, 0), ..RAW };
+    let pause = Bounds { budget: budget(0, 1, 0), deliveries: 2, ..RAW };
+    check_found(Mutant::ClaimIgnoresLease, fault, "nobody takes a job from a live lease");
+    check_found(Mutant::EndDropsDueTime, fault, "every unfinished row is due some time");
+    check_found(Mutant::ReconcileLeavesAbandoned, fault, "from every state a quiet one can be reached");
+    check_found(Mutant::TakesLostAnswerForDone, fault, "a notice only follows a final row");
+    check_found(Mutant::CompletesWithoutFencingToken, pause, "nobody takes a job from a live lease");
 }
 
 /// The mistake is found, as a breach of this property.

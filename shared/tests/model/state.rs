@@ -6,6 +6,9 @@ use crate::jobs::{Claim, JobRef, Told};
 /// Most messages at once, dead letters included.
 pub(crate) const MESSAGES: usize = 5;
 
+/// What a worker has for a message that has none: it is an execution of the state machine.
+pub(crate) const NO_MESSAGE: u8 = u8::MAX;
+
 /// Most versions of the photo.
 pub(crate) const VERSIONS: usize = 2;
 
@@ -107,7 +110,7 @@ pub(crate) struct View {
     pub(crate) sent_after: MessageSet,
 }
 
-/// A worker at a message.
+/// A worker at a message, or at a stage of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Worker {
     pub(crate) phase: WorkerPhase,
@@ -123,6 +126,8 @@ pub(crate) struct Worker {
 /// What a worker does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum WorkerPhase {
+    /// Make the row of a version that came, if there is none: how an execution begins.
+    Begin(u8),
     Redrive,
     Claim,
     Fetch(Claim),
@@ -212,9 +217,15 @@ impl Snapshot {
 }
 
 impl Stored {
-    /// Whether it may be written over by `later`.
+    /// Whether it may be written over by `later`, which may be the same once more.
     pub(crate) fn gives_way_to(self, later: Self) -> bool {
-        (self.attempt, self.is_end) < (later.attempt, later.is_end)
+        (self.attempt, self.is_end) <= (later.attempt, later.is_end)
+    }
+}
+
+impl Worker {
+    pub(crate) fn is_execution(&self) -> bool {
+        self.message == NO_MESSAGE
     }
 }
 
@@ -313,7 +324,8 @@ impl State {
 
     /// Whether the worker's receipt of its message is still the latest.
     pub(crate) fn is_held(&self, index: usize, worker: &Worker) -> bool {
-        self.messages[usize::from(worker.message)].is_some_and(|message| message.holder == Some(index as u8))
+        let message = self.messages.get(usize::from(worker.message)).copied().flatten();
+        message.is_some_and(|message| message.holder == Some(index as u8))
     }
 
     /// Whether somebody looks at this dead letter, which hides it from everybody else.

@@ -1,5 +1,5 @@
-//! The steps of workers and dispatchers, each up to and including one call to a service: what `process.rs` of the worker,
-//! and `dispatch.rs`, `reconcile.rs`, `dead_letters.rs` of the dispatcher do, and `Announcer` for both.
+//! The steps of workers and dispatchers, each up to and including one call to a service: what `process.rs` and `workflow.rs` of
+//! the worker, and `dispatch.rs`, `reconcile.rs`, `dead_letters.rs` of the dispatcher do, and `Announcer` for both.
 //!
 //! A refused write and the read that follows it are one step: what comes in between could as well have come before.
 //! A failure that only ends an invocation is left to crashes.
@@ -18,11 +18,30 @@ use crate::world::{Put, World};
 /// How long a worker's invocation may take, in seconds.
 const LEASE: i16 = 60;
 
+/// How long an execution may take, in seconds.
+const EXECUTION: i16 = 300;
+
 impl World {
     /// A worker's next step; `None` if its call cannot come out like that.
     pub(crate) fn work(&mut self, state: &mut State, index: usize, mut worker: Worker, call: Call) -> Option<Deed> {
         let (mut deed, now) = (Deed::Nothing, worker.view.now);
         worker.phase = match worker.phase {
+            WorkerPhase::Begin(version) => {
+                if call == Call::Doubled || (call != Call::Answered && state.row.is_some()) {
+                    return None;
+                }
+                if state.row.is_none() && call != Call::Lost {
+                    let job = self.jobs.of_object(version, self.bounds.attempts, now);
+                    state.row = Some(Row { job, sent_after: 0 });
+                }
+                match state.row.filter(|_| call == Call::Answered) {
+                    Some(row) => {
+                        worker.view.row = row.read();
+                        WorkerPhase::Claim
+                    }
+                    None => WorkerPhase::Leave { delete: false },
+                }
+            }
             WorkerPhase::Redrive => {
                 let anew = worker.view.row.sent_after >> worker.message & 1 == 1;
                 let redrive = Move::Redrive { work: worker.work, anew, redrives: worker.redrives, now };
@@ -34,7 +53,8 @@ impl World {
             }
             WorkerPhase::Claim => {
                 let Worker { owner, work, redrives, .. } = worker;
-                let claim = Move::Claim { owner, work, redrives, until: now + LEASE, now };
+                let until = now + if worker.is_execution() { EXECUTION } else { LEASE };
+                let claim = Move::Claim { owner, work, redrives, until, now };
                 let claimed = self.put(state, &mut worker.view, claim, call)?;
                 claimed.map_or(WorkerPhase::Claim, |facts| {
                     if facts.owner == Some(worker.owner) {
@@ -58,7 +78,7 @@ impl World {
                     }
                     Call::Answered if self.bounds.corrupt => WorkerPhase::Conclude(claim, Conclusion::Corrupt),
                     Call::Answered => WorkerPhase::Store(claim, version),
-                    Call::Lost => self.tried_in_vain(claim, &worker),
+                    Call::Lost => self.tried_in_vain(state, claim, &worker),
                     Call::AnswerLost | Call::Doubled => return None,
                 }
             }
@@ -78,7 +98,7 @@ impl World {
                         }
                         WorkerPhase::Conclude(claim, Conclusion::Completed(version))
                     }
-                    Call::AnswerLost => self.tried_in_vain(claim, &worker),
+                    Call::AnswerLost => self.tried_in_vain(state, claim, &worker),
                     Call::Lost | Call::Doubled => return None,
                 }
             }
@@ -92,6 +112,14 @@ impl World {
                 let delete = conclusion != Conclusion::Exhausted;
                 match self.put(state, &mut worker.view, end, call)? {
                     None => WorkerPhase::Conclude(claim, conclusion),
+                    // Whoever ended it.
+                    Some(row) if worker.is_execution() => {
+                        if row.is_final() && !row.announced && row.code != Some(Code::TimedOut) {
+                            WorkerPhase::Publish { delete: false }
+                        } else {
+                            WorkerPhase::Leave { delete: false }
+                        }
+                    }
                     Some(row) if row.owner == Some(claim.owner) && row.attempts == claim.attempt => {
                         WorkerPhase::QueueAnew(claim, self.fresh_work(state))
                     }
@@ -156,8 +184,10 @@ impl World {
     }
 
     /// What follows a failure that may pass.
-    fn tried_in_vain(&self, claim: Claim, worker: &Worker) -> WorkerPhase {
-        if worker.receives < self.bounds.receives {
+    fn tried_in_vain(&self, state: &State, claim: Claim, worker: &Worker) -> WorkerPhase {
+        if worker.is_execution() {
+            WorkerPhase::QueueAnew(claim, self.fresh_work(state))
+        } else if worker.receives < self.bounds.receives {
             WorkerPhase::Release(claim)
         } else {
             WorkerPhase::Conclude(claim, Conclusion::Exhausted)

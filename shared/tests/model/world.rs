@@ -6,8 +6,8 @@ use crate::action::{Action, Call, Deed};
 use crate::jobs::{Facts, JobRef, Jobs, Move, Moved};
 use crate::mutant::Mutant;
 use crate::state::{
-    Budget, Dispatcher, DispatcherPhase, MESSAGES, Message, Place, Row, Snapshot, State, VERSIONS, View, Worker,
-    WorkerPhase,
+    Budget, Dispatcher, DispatcherPhase, MESSAGES, Message, NO_MESSAGE, Place, Row, Snapshot, State, VERSIONS, View,
+    Worker, WorkerPhase,
 };
 
 /// How much of the world a run covers.
@@ -19,6 +19,8 @@ pub(crate) struct Bounds {
     pub(crate) dispatchers: usize,
     /// Whether the photo comes without an upload slot; then it has one version only.
     pub(crate) direct: bool,
+    /// Whether the photo's events start executions of the state machine, and not the dispatcher. It comes without a slot.
+    pub(crate) raw: bool,
     /// Versions of the photo that are uploaded, at most two.
     pub(crate) versions: u8,
     /// How often each version's event may be delivered.
@@ -207,20 +209,28 @@ impl World {
                 next.push((Action::DispatcherCrashes { dispatcher: index as u8 }, after, Deed::Nothing));
             }
         }
+        if self.bounds.raw {
+            self.executions(state, next);
+        }
         let Some(free) = state.dispatchers[..self.bounds.dispatchers].iter().position(Option::is_none) else { return };
-        let mut wake = |action, phase, reconciles, version: u8| {
-            let mut after = state.clone();
-            if version > 0 {
-                after.events[usize::from(version) - 1] -= 1;
-            }
+        let mut wake = |action, phase, reconciles, mut after: State| {
             // There is no row yet for a photo that comes without a slot; its dispatcher makes one.
             let row = state.row.map_or(Snapshot::NONE, Row::read);
             after.dispatchers[free] = Some(Dispatcher { phase, view: View { row, now: 0, sent_after: 0 }, reconciles });
             next.push((action, after, Deed::Nothing));
         };
+        for (index, worker) in state.workers.iter().enumerate() {
+            if worker.as_ref().is_some_and(Worker::is_execution) {
+                let mut after = state.clone();
+                after.worker_is_gone(index);
+                wake(Action::GoOnByQueue { worker: index as u8 }, DispatcherPhase::Arrive(1), false, after);
+            }
+        }
         for version in 1..=VERSIONS as u8 {
-            if state.events[usize::from(version) - 1] > 0 {
-                wake(Action::Event { version }, DispatcherPhase::Arrive(version), false, version);
+            if !self.bounds.raw && state.events[usize::from(version) - 1] > 0 {
+                let mut after = state.clone();
+                after.events[usize::from(version) - 1] -= 1;
+                wake(Action::Event { version }, DispatcherPhase::Arrive(version), false, after);
             }
         }
         let Some(row) = state.row else { return };
@@ -233,15 +243,35 @@ impl World {
                 Status::Processing => DispatcherPhase::TimeOut,
                 Status::Completed | Status::Failed => DispatcherPhase::LayDown,
             };
-            wake(Action::Reconcile, phase, true, 0);
+            wake(Action::Reconcile, phase, true, state.clone());
         }
         for (slot, Message { work, redrives, .. }) in state.letters() {
             // What it says of a job that has failed changes once the job is redriven.
             if self.has_verdict(row.job, work, redrives) || state.left.redrives > 0 {
                 let message = slot as u8;
                 let phase = DispatcherPhase::Look { message, work, redrives };
-                wake(Action::LookAtDeadLetter { message }, phase, false, 0);
+                wake(Action::LookAtDeadLetter { message }, phase, false, state.clone());
             }
+        }
+    }
+
+    /// Executions that an event starts.
+    fn executions(&self, state: &State, next: &mut Vec<(Action, State, Deed)>) {
+        let free = state.workers[..self.bounds.workers].iter().position(Option::is_none);
+        if let (Some(free), 1..) = (free, state.events[0]) {
+            let mut after = state.clone();
+            after.events[0] -= 1;
+            after.workers[free] = Some(Worker {
+                phase: WorkerPhase::Begin(1),
+                view: View { row: Snapshot::NONE, now: 0, sent_after: 0 },
+                owner: self.fresh_owner(state),
+                message: NO_MESSAGE,
+                work: self.fresh_work(state),
+                receives: 0,
+                redriven: false,
+                redrives: state.redrives,
+            });
+            next.push((Action::Event { version: 1 }, after, Deed::Nothing));
         }
     }
 
