@@ -20,22 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 
-# The emulator refuses alarms that watch an expression. It never raises one either, so an alarm on any metric of it will do here.
-PROGRAM = """
-import sys
-from ministack.app import main
-from ministack.services.cloudformation import provisioners
-
-record = provisioners._cw_metric_alarm_record
-
-def stand_in(name, properties):
-    metrics = [query["MetricStat"]["Metric"] for query in properties.get("Metrics") or [] if "MetricStat" in query]
-    return record(name, {**properties, **metrics[0], "Metrics": None} if metrics else properties)
-
-provisioners._cw_metric_alarm_record = stand_in
-sys.exit(main())
-"""
-
 
 def certificate(folder):
     """A certificate for this machine, and the authority that signed it: no client takes one that signed itself."""
@@ -87,7 +71,7 @@ class Emulator:
         self.log = folder / "log"
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM], env=self.environment | settings, stdout=log, stderr=log, cwd=folder, start_new_session=True
+                [Path(sys.executable).with_name("ministack")], env=self.environment | settings, stdout=log, stderr=log, cwd=folder, start_new_session=True
             )
         for _ in range(200):
             try:

@@ -582,7 +582,11 @@ def what_goes_wrong_raises_an_alarm(template):
         if alarm.get("MetricName") == "Duration":
             timeout = template.properties(alarm["Dimensions"][0]["Value"].strip("${}"))["Timeout"]
             assert 750 * timeout <= alarm["Threshold"] < 1000 * timeout, name
+        # Of those that emulators know, none can be switched off.
+        assert template.resources[name].get("Condition") == ("ExpressionsAreKnown" if "Metrics" in alarm else None), name
     assert found == ALARMS
+    assert template.document["Conditions"]["ExpressionsAreKnown"] == {"Fn::Equals": [{"Ref": "ExpressionAlarms"}, "Yes"]}
+    assert template.default("ExpressionAlarms") == "Yes"
     [sender] = [s for name, s in template.statements("SNS::TopicPolicy") if s["Sid"] == "Alarms"]
     assert (sender["Principal"], sender["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
     assert sender["Resource"] == "${AlarmTopic}"
