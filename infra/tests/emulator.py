@@ -49,6 +49,8 @@ class Emulator:
         # What whoever deploys has in the environment, and the functions after them: who to trust.
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            # The AWS CLI.
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": REGION,

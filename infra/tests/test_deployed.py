@@ -4,10 +4,8 @@ import base64
 import io
 import json
 import re
-import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from conftest import FUNCTIONS, LONG_AGO, WATERMARK, deploy, make_due, rewrite, without
 from emulator import REGION
@@ -167,7 +165,7 @@ def test_a_key_of_ones_own_is_made_as_documented_and_encrypts_all_that_is_kept(e
     # The emulator encrypts nothing, asks nobody whether they may use the key, and keeps that of queues and logs only: all else is
     # promises.
     [commands] = re.findall(r"```sh\n([^`]*aws kms create-key[^`]*)\n.*scripts/deploy", source("docs/deploy.md"))
-    aws = f"export PATH={Path(sys.executable).parent}:$PATH AWS_ENDPOINT_URL={emulator.endpoint} AWS_REGION={REGION}\n"
+    aws = f"export AWS_ENDPOINT_URL={emulator.endpoint} AWS_REGION={REGION}\n"
     key = emulator.run("bash", "-ec", f"cd {emulator.folder}\n{aws}{commands}\necho $KMS_KEY").split()[-1]
     deployed = deploy(emulator, "darkroom-with-a-key", KmsKeyArn=key)
     resource = deployed.resource
