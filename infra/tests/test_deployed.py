@@ -99,15 +99,6 @@ def dead_letters(deployed):
     return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def move_dead_letters(deployed):
-    """What a redrive comes to. The emulator knows no StartMessageMoveTask; scripts/redrive is tried on the laptop's SQS."""
-    sqs, dead = deployed.aws.client("sqs"), deployed.outputs["DeadLetterQueueUrl"]
-    for message in sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]:
-        attributes = message["MessageAttributes"]
-        sqs.send_message(QueueUrl=deployed.outputs["QueueUrl"], MessageBody=message["Body"], MessageAttributes=attributes)
-        sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
-
-
 def test_a_job_that_fails_five_times_is_a_dead_letter_and_a_redrive_starts_it_anew(deployed, cat):
     with without(deployed, "WorkerRole", "s3:PutObject"):
         slot = deployed.upload(cat)
@@ -118,7 +109,8 @@ def test_a_job_that_fails_five_times_is_a_dead_letter_and_a_redrive_starts_it_an
                 break
             time.sleep(0.2)
         assert dead_letters(deployed) == 1
-    move_dead_letters(deployed)
+    moved = deployed.aws.run("scripts/redrive", deployed.outputs["QueueUrl"], "--endpoint-url", deployed.aws.endpoint)
+    assert moved == "messages moved: 1\n"
     for _ in range(100):
         if deployed.call("GET", f"/jobs/{slot['jobId']}")["status"] == "COMPLETED":
             break

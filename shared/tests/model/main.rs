@@ -18,14 +18,13 @@ mod world;
 use mutant::Mutant;
 use search::{Report, explore};
 use state::Budget;
-use world::{Bounds, World};
+use world::{Bounds, Way, World};
 
 /// One worker, one dispatcher, one photo without a slot, one receive, and nothing goes wrong.
 const CALM: Bounds = Bounds {
     workers: 1,
     dispatchers: 1,
-    direct: true,
-    raw: false,
+    way: Way::Direct,
     versions: 1,
     deliveries: 1,
     versioned: false,
@@ -40,14 +39,14 @@ const fn budget(faults: u8, pauses: u8, redrives: u8) -> Budget {
 }
 
 const TWO_WORKERS: Bounds = Bounds { workers: 2, receives: 2, ..CALM };
-const SLOT: Bounds = Bounds { direct: false, receives: 2, ..CALM };
+const SLOT: Bounds = Bounds { way: Way::Slot, receives: 2, ..CALM };
 const REPLACED: Bounds = Bounds { versions: 2, deliveries: 2, ..SLOT };
 const REDRIVEN: Bounds = Bounds { budget: budget(2, 0, 1), ..CALM };
 const PAUSED: Bounds = Bounds { budget: budget(1, 1, 1), receives: 1, ..TWO_WORKERS };
 const LOOKED_AT: Bounds = Bounds { budget: budget(1, 0, 1), ..CALM };
 const LAST_CLAIM: Bounds = Bounds { attempts: 4, ..CALM };
 /// The state machine's road: an execution, and a worker should the job go on by the queue.
-const RAW: Bounds = Bounds { raw: true, receives: 1, ..TWO_WORKERS };
+const RAW: Bounds = Bounds { way: Way::Raw, receives: 1, ..TWO_WORKERS };
 
 /// What the gate goes through; small, since it is built without optimisation.
 const SMALL: [(&str, Bounds); 10] = [

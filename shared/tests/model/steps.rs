@@ -13,7 +13,7 @@ use crate::mutant::Mutant;
 use crate::state::{
     Conclusion, Dispatcher, DispatcherPhase, Message, Place, Row, Snapshot, State, Stored, View, Worker, WorkerPhase,
 };
-use crate::world::{Put, World};
+use crate::world::{Put, Way, World};
 
 /// How long a worker's invocation may take, in seconds.
 const LEASE: i16 = 60;
@@ -205,7 +205,7 @@ impl World {
         let (mut deed, now) = (Deed::Nothing, this.view.now);
         let given_up = this.reconciles.then_some(DispatcherPhase::LookAgainLater);
         let phase = match this.phase {
-            DispatcherPhase::Arrive(version) if self.bounds.direct => {
+            DispatcherPhase::Arrive(version) if self.bounds.way != Way::Slot => {
                 if call == Call::Doubled || (call != Call::Answered && state.row.is_some()) {
                     return None;
                 }

@@ -10,6 +10,17 @@ use crate::state::{
     Worker, WorkerPhase,
 };
 
+/// The way that a photo comes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By an upload slot.
+    Slot,
+    /// Without one; then it has one version only.
+    Direct,
+    /// As [`Way::Direct`], but its events start executions of the state machine, and not the dispatcher.
+    Raw,
+}
+
 /// How much of the world a run covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -17,10 +28,7 @@ pub(crate) struct Bounds {
     pub(crate) workers: usize,
     /// Invocations of the dispatcher at once, at most two.
     pub(crate) dispatchers: usize,
-    /// Whether the photo comes without an upload slot; then it has one version only.
-    pub(crate) direct: bool,
-    /// Whether the photo's events start executions of the state machine, and not the dispatcher. It comes without a slot.
-    pub(crate) raw: bool,
+    pub(crate) way: Way,
     /// Versions of the photo that are uploaded, at most two.
     pub(crate) versions: u8,
     /// How often each version's event may be delivered.
@@ -62,7 +70,8 @@ impl World {
     }
 
     pub(crate) fn start(&mut self) -> State {
-        let row = (!self.bounds.direct).then(|| Row { job: self.jobs.slot(self.bounds.attempts), sent_after: 0 });
+        let row =
+            (self.bounds.way == Way::Slot).then(|| Row { job: self.jobs.slot(self.bounds.attempts), sent_after: 0 });
         State {
             row,
             messages: [None; MESSAGES],
@@ -209,7 +218,7 @@ impl World {
                 next.push((Action::DispatcherCrashes { dispatcher: index as u8 }, after, Deed::Nothing));
             }
         }
-        if self.bounds.raw {
+        if self.bounds.way == Way::Raw {
             self.executions(state, next);
         }
         let Some(free) = state.dispatchers[..self.bounds.dispatchers].iter().position(Option::is_none) else { return };
@@ -227,7 +236,7 @@ impl World {
             }
         }
         for version in 1..=VERSIONS as u8 {
-            if !self.bounds.raw && state.events[usize::from(version) - 1] > 0 {
+            if self.bounds.way != Way::Raw && state.events[usize::from(version) - 1] > 0 {
                 let mut after = state.clone();
                 after.events[usize::from(version) - 1] -= 1;
                 wake(Action::Event { version }, DispatcherPhase::Arrive(version), false, after);
