@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::access::Access;
+use crate::callback::{CallbackHosts, HostPattern, InvalidHost};
 
 /// Largest upload, in bytes: 25 MiB.
 pub const DEFAULT_MAX_UPLOAD_BYTES: u64 = 25 * 1024 * 1024;
@@ -152,6 +153,28 @@ impl Vars {
         Access { api_keys: hashes.unwrap_or_default(), scope, operator_scope }
     }
 
+    /// Whom applications may have called, by default nobody. `CALLBACK_HOSTS`: hosts separated by commas;
+    /// `CALLBACK_PRIVATE`: `true` where they may be within a private network.
+    pub fn callback_hosts(&mut self) -> CallbackHosts {
+        let text = self.optional("CALLBACK_HOSTS").unwrap_or_default();
+        let hosts = text.split(',').filter(|host| !host.trim().is_empty()).map(str::parse);
+        let hosts = hosts.collect::<Result<Vec<HostPattern>, InvalidHost>>().unwrap_or_else(|_| {
+            let what =
+                "has to be hosts such as hooks.example.com, *.example.com or example.com:8443, separated by commas";
+            self.problem("CALLBACK_HOSTS", format!("is {text:?}, and {what}"));
+            Vec::new()
+        });
+        let private = match self.optional("CALLBACK_PRIVATE").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => {
+                self.problem("CALLBACK_PRIVATE", format!("is {other:?}, and has to be true or false"));
+                false
+            }
+        };
+        CallbackHosts { hosts, private }
+    }
+
     fn scope(&mut self, name: &str) -> Option<String> {
         let scope = self.optional(name)?;
         // A token has several, with spaces in between: one with a space would be had by nobody.
@@ -247,6 +270,19 @@ mod tests {
         check_access(&[("JWT_OPERATOR_SCOPE", "photos/all")], Err("JWT_OPERATOR_SCOPE is set, and JWT_SCOPE is not"));
         check_access(&[("JWT_SCOPE", "a"), ("JWT_OPERATOR_SCOPE", "a")], Err("everybody would be an operator"));
         check_access(&[("JWT_SCOPE", "photos/use photos/all")], Err("JWT_SCOPE is \"photos/use photos/all\""));
+    }
+
+    #[test]
+    fn whom_applications_may_have_called_is_checked() {
+        let read = |hosts: &str, private: &str| {
+            let mut vars = vars(&[("CALLBACK_HOSTS", hosts), ("CALLBACK_PRIVATE", private)]);
+            let read = vars.callback_hosts();
+            vars.finish(read).map(|read| (read.hosts.len(), read.private)).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("", ""), Ok((0, false)));
+        assert_eq!(read("a.test, *.b.test:8443,", "true"), Ok((2, true)));
+        assert!(read("a.test,https://b.test", "").unwrap_err().contains("CALLBACK_HOSTS is"));
+        assert!(read("a.test", "yes").unwrap_err().contains("CALLBACK_PRIVATE is"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod ambient;
 pub mod arrival;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod callback;
 pub mod config;
 pub mod error;
 pub mod format;

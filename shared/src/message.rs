@@ -122,6 +122,30 @@ impl<'a> JobNotice<'a> {
     }
 }
 
+/// A notice on its way to an application: the body of a message in the queue of callbacks. It is all that the call takes,
+/// so that a row that is gone by then is not missed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Callback {
+    /// The job.
+    pub job_id: JobId,
+    /// The same for every repetition of the notice, and for no other one.
+    pub id: String,
+    /// Whom to call.
+    pub url: String,
+    /// The notice as JSON: what is sent, and signed, to the byte.
+    pub body: String,
+}
+
+impl Callback {
+    /// The callback that `job` asks for with its notice, if it asks for one.
+    pub fn of(job: &Job, notice: &JobNotice) -> serde_json::Result<Option<Self>> {
+        let Some(url) = job.callback_url.clone() else { return Ok(None) };
+        let id = format!("{}.{}", notice.job_id, notice.status.as_str());
+        Ok(Some(Self { job_id: job.job_id, id, url, body: serde_json::to_string(notice)? }))
+    }
+}
+
 /// A message as JSON that SQS and SNS take.
 ///
 /// Both refuse two characters that a file name and an object key may well hold, U+FFFE and U+FFFF; a job whose message

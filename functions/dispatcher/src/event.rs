@@ -1,5 +1,6 @@
 //! The events this function is woken by, told apart by their shape.
 
+use aws_lambda_events::event::sqs::SqsEvent;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::arrival::{Arrival, version_id};
@@ -15,6 +16,8 @@ pub(crate) enum Event {
     Reconcile,
     /// The daily clock, or somebody on demand: look for objects without a job.
     Sweep,
+    /// Messages of the queue of callbacks.
+    Callbacks(SqsEvent),
     /// S3's own test of a new notification, and other things that ask for nothing.
     Nothing(&'static str),
 }
@@ -41,6 +44,10 @@ impl Event {
     /// Reads an event.
     pub(crate) fn parse(event: &Value) -> Result<Self, EventError> {
         if let Some(records) = event.get("Records").and_then(Value::as_array) {
+            // A batch is of one queue.
+            if records.first().and_then(|record| record.get("eventSource")?.as_str()) == Some("aws:sqs") {
+                return Ok(Self::Callbacks(SqsEvent::deserialize(event)?));
+            }
             return Ok(Self::Arrivals(records.iter().filter_map(arrival_of_record).collect()));
         }
         if event.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
@@ -233,6 +240,8 @@ mod tests {
         assert!(matches!(Event::parse(&json!({ "action": "sweep" })), Ok(Event::Sweep)));
         let clock = json!({ "detail-type": "Scheduled Event", "source": "aws.events" });
         assert!(matches!(Event::parse(&clock), Ok(Event::Reconcile)));
+        let batch = json!({ "Records": [{ "messageId": "1", "body": "{}", "eventSource": "aws:sqs" }] });
+        assert!(matches!(Event::parse(&batch), Ok(Event::Callbacks(batch)) if batch.records.len() == 1));
         assert!(matches!(Event::parse(&json!({})), Err(EventError::Unknown)));
         assert!(matches!(Event::parse(&json!({ "action": "explode" })), Err(EventError::Malformed(_))));
         assert!(keys(&json!({ "Records": [{ "s3": 7 }] })).is_empty());

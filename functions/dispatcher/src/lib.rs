@@ -1,7 +1,9 @@
 //! Turns objects that came into queued jobs, and keeps the promise that every job ends.
 //!
-//! Woken by S3 (an object came), by a clock (reconcile, sweep) or by hand. Never reads a photo's content.
+//! Woken by S3 (an object came), by a clock (reconcile, sweep), by the queue of callbacks or by hand. Never reads a photo's
+//! content.
 
+mod callback;
 mod config;
 mod dead_letters;
 mod dispatch;
@@ -15,11 +17,12 @@ use std::time::Duration;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::{Value, json};
 use shared::ambient::Ambient;
-use shared::aws::{Announcer, Bucket, JobTable, SdkConfig, Topic, WorkQueue};
+use shared::aws::{Announcer, Bucket, CallbackQueue, Caller, JobTable, SdkConfig, Topic, WorkQueue};
 use shared::time::Timestamp;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use callback::Callbacks;
 pub use config::Config;
 use dead_letters::DeadLetters;
 use dispatch::Dispatch;
@@ -38,6 +41,7 @@ pub struct Dispatcher {
     reconcile: Reconcile,
     dead_letters: Arc<DeadLetters>,
     sweep: Sweep,
+    callbacks: Option<Callbacks>,
 }
 
 impl Dispatcher {
@@ -47,6 +51,15 @@ impl Dispatcher {
         let uploads = Bucket::new(sdk, &config.upload_bucket);
         let processed = Bucket::new(sdk, &config.processed_bucket);
         let topic = config.topic_arn.map(|arn| Topic::new(sdk, &arn));
+        let callback_queue = config.callback_queue_url.map(|url| CallbackQueue::new(sdk, &url));
+        let callbacks = callback_queue.clone().map(|queue| Callbacks {
+            ambient,
+            queue,
+            caller: Caller::new(config.callback_hosts.private),
+            hosts: config.callback_hosts,
+            keys: config.callback_keys,
+            give_up_after: config.callback_retry,
+        });
         let dispatch = Arc::new(Dispatch {
             ambient,
             jobs: jobs.clone(),
@@ -54,7 +67,7 @@ impl Dispatcher {
             upload_bucket: config.upload_bucket,
             job_ttl: config.job_ttl,
         });
-        let announcer = Announcer::new(jobs.clone(), processed, topic);
+        let announcer = Announcer::new(jobs.clone(), processed, topic, callback_queue);
         let dead_letters = Arc::new(DeadLetters {
             queue: dispatch.queue.clone(),
             jobs,
@@ -71,6 +84,7 @@ impl Dispatcher {
             },
             dead_letters,
             sweep: Sweep { dispatch: Arc::clone(&dispatch), uploads },
+            callbacks,
             dispatch,
         }
     }
@@ -101,6 +115,10 @@ impl Dispatcher {
                 let found = self.sweep.run(now, deadline).await?;
                 tracing::info!(found, "swept");
                 Ok(json!({ "found": found }))
+            }
+            Event::Callbacks(batch) => {
+                let callbacks = self.callbacks.as_ref().ok_or("callbacks came, and there is no queue for them")?;
+                Ok(serde_json::to_value(callbacks.deliver(batch).await)?)
             }
             Event::Nothing(why) => {
                 tracing::info!("{why}: ignored");

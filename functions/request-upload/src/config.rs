@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared::access::Access;
+use shared::callback::CallbackHosts;
 use shared::config::{ConfigError, Vars};
 
 /// Settings of request-upload.
@@ -22,6 +23,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// `API_KEY_SHA256`, `JWT_SCOPE`, `JWT_OPERATOR_SCOPE`; unset: whoever calls is let in.
     pub access: Access,
+    /// `CALLBACK_HOSTS`, `CALLBACK_PRIVATE`; unset: nobody may be called.
+    pub callback_hosts: CallbackHosts,
 }
 
 impl Config {
@@ -35,6 +38,7 @@ impl Config {
             job_ttl: vars.job_ttl(),
             allowed_origins: vars.allowed_origins(),
             access: vars.access(),
+            callback_hosts: vars.callback_hosts(),
         };
         vars.finish(config)
     }

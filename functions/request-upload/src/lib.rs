@@ -26,7 +26,7 @@ use shared::key;
 use shared::time::Timestamp;
 
 pub use config::Config;
-use request::{BatchBody, Upload, UploadBody};
+use request::{BatchBody, Limits, Upload, UploadBody};
 
 /// How many rows of a batch are written at once.
 const BATCH_CONCURRENCY: usize = 16;
@@ -82,15 +82,16 @@ impl RequestUpload {
         }
         let caller = self.config.access.admit(request.headers(), claims(request))?;
         let body = request.body().as_ref();
-        let limit = self.config.max_upload_bytes;
+        let limits =
+            Limits { max_upload_bytes: self.config.max_upload_bytes, callback_hosts: &self.config.callback_hosts };
         match (method, path) {
             (&Method::POST, "/uploads") => {
-                let upload = parse_body::<UploadBody>(request.headers(), body)?.check(limit)?;
+                let upload = parse_body::<UploadBody>(request.headers(), body)?.check(limits)?;
                 let slot = self.offer(upload, &caller, self.ambient.now()).await?;
                 Ok(json(StatusCode::OK, &slot))
             }
             (&Method::POST, "/uploads/batch") => {
-                let uploads = parse_body::<BatchBody>(request.headers(), body)?.check(limit)?;
+                let uploads = parse_body::<BatchBody>(request.headers(), body)?.check(limits)?;
                 let now = self.ambient.now();
                 let offers = stream::iter(uploads).map(|upload| self.offer(upload, &caller, now));
                 let slots: Vec<Result<Slot, Failure>> = offers.buffered(BATCH_CONCURRENCY).collect().await;
@@ -109,6 +110,7 @@ impl RequestUpload {
         let mut job = self.new_job(upload.filename, upload.format, caller, ttl, now);
         job.metadata = upload.metadata;
         job.recipe = upload.recipe;
+        job.callback_url = upload.callback_url;
         let terms = PutTerms {
             content_type: upload.format.media_type(),
             size: upload.size,

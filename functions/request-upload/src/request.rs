@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use shared::callback::CallbackHosts;
 use shared::error::{Code, Failure};
 use shared::format::Format;
 use shared::key;
@@ -33,6 +34,7 @@ pub(crate) struct UploadBody {
     derivatives: Option<Recipe>,
     #[serde(deserialize_with = "distinct_entries")]
     metadata: BTreeMap<String, String>,
+    callback_url: Option<String>,
 }
 
 /// The body of `POST /uploads/batch`.
@@ -51,6 +53,16 @@ pub(crate) struct Upload {
     pub(crate) checksum_sha256: Option<String>,
     pub(crate) recipe: Option<Recipe>,
     pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) callback_url: Option<String>,
+}
+
+/// What this deployment allows an upload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'a> {
+    /// Largest photo, in bytes.
+    pub(crate) max_upload_bytes: u64,
+    /// Whom it may have called.
+    pub(crate) callback_hosts: &'a CallbackHosts,
 }
 
 /// Refuses two entries of one name, as serde does for fields: one of them would be lost without a word.
@@ -80,13 +92,13 @@ fn distinct_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeM
 
 impl UploadBody {
     /// Checks everything that the body's shape alone does not.
-    pub(crate) fn check(self, max_upload_bytes: u64) -> Result<Upload, Failure> {
+    pub(crate) fn check(self, limits: Limits) -> Result<Upload, Failure> {
         let refuse = |message: String| Err(Failure::client(Code::InvalidRequest, message));
         let filename = key::given_filename(self.filename)?;
         match self.size {
             Some(0) => return refuse("size: a photo has at least one byte".to_owned()),
-            Some(size) if size > max_upload_bytes => {
-                let message = format!("size: at most {max_upload_bytes} bytes are accepted");
+            Some(size) if size > limits.max_upload_bytes => {
+                let message = format!("size: at most {} bytes are accepted", limits.max_upload_bytes);
                 return Err(Failure::client(Code::ImageTooLarge, message));
             }
             _ => {}
@@ -102,6 +114,11 @@ impl UploadBody {
         let metadata_bytes: usize = self.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if self.metadata.len() > MAX_METADATA_ENTRIES || metadata_bytes > MAX_METADATA_BYTES {
             return refuse(format!("metadata: at most {MAX_METADATA_ENTRIES} entries and {MAX_METADATA_BYTES} bytes"));
+        }
+        if let Some(url) = &self.callback_url
+            && let Err(error) = limits.callback_hosts.check(url)
+        {
+            return refuse(format!("callbackUrl: {error}"));
         }
         let format = match &self.content_type {
             Some(content_type) => {
@@ -124,19 +141,20 @@ impl UploadBody {
             checksum_sha256: self.checksum_sha256,
             recipe: self.derivatives,
             metadata: self.metadata,
+            callback_url: self.callback_url,
         })
     }
 }
 
 impl BatchBody {
     /// Checks every file; the first one that is refused is named by its index.
-    pub(crate) fn check(self, max_upload_bytes: u64) -> Result<Vec<Upload>, Failure> {
+    pub(crate) fn check(self, limits: Limits) -> Result<Vec<Upload>, Failure> {
         if self.files.is_empty() || self.files.len() > MAX_BATCH {
             let message = format!("files: 1 to {MAX_BATCH} entries, not {}", self.files.len());
             return Err(Failure::client(Code::InvalidRequest, message));
         }
         let checked = self.files.into_iter().enumerate().map(|(index, Object(file))| {
-            file.check(max_upload_bytes).map_err(|error| match error {
+            file.check(limits).map_err(|error| match error {
                 // One bad entry refuses the batch, so the answer is about the request: 400, whatever the entry's.
                 Failure::Client { message, .. } => {
                     Failure::client(Code::InvalidRequest, format!("files[{index}].{message}"))
@@ -154,9 +172,12 @@ mod tests {
 
     use super::*;
 
+    /// What photos of up to 1000 bytes may ask for where one host may be called.
     fn check(json: &str) -> Result<Upload, String> {
         let body: UploadBody = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        body.check(1000).map_err(|error| error.to_string())
+        let callback_hosts = CallbackHosts { hosts: vec!["hooks.test".parse().unwrap()], private: false };
+        body.check(Limits { max_upload_bytes: 1000, callback_hosts: &callback_hosts })
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -176,6 +197,8 @@ mod tests {
             (format!(r#"{{"metadata":{{"a":"{}"}}}}"#, "x".repeat(2048)), "metadata: "),
             (r#"{"metadata":{"":"x"}}"#.to_owned(), "metadata: "),
             (r#"{"metadata":{"a":"1","a":"2"}}"#.to_owned(), "two entries"),
+            (r#"{"callbackUrl":"https://elsewhere.test/"}"#.to_owned(), "callbackUrl: its host"),
+            (r#"{"callbackUrl":"http://hooks.test/"}"#.to_owned(), "callbackUrl: has to begin with https"),
             (r#"{"status":"COMPLETED"}"#.to_owned(), "status"),
         ] {
             let message = check(&json).unwrap_err();
@@ -266,8 +289,18 @@ mod tests {
     #[test]
     fn a_batch_names_its_bad_entry() {
         let body: BatchBody = serde_json::from_str(r#"{"files":[{},{"size":0}]}"#).unwrap();
-        assert!(body.check(1).unwrap_err().to_string().contains("files[1].size"));
+        let limits = Limits { max_upload_bytes: 1, callback_hosts: &CallbackHosts::default() };
+        assert!(body.check(limits).unwrap_err().to_string().contains("files[1].size"));
         let body: BatchBody = serde_json::from_str(r#"{"files":[]}"#).unwrap();
-        assert!(body.check(1).is_err());
+        assert!(body.check(limits).is_err());
+    }
+
+    #[test]
+    fn whom_to_call_is_kept_as_it_was_given() {
+        let url = "https://hooks.test/darkroom?for=me";
+        assert_eq!(check(&format!(r#"{{"callbackUrl":"{url}"}}"#)).unwrap().callback_url.as_deref(), Some(url));
+        let limits = Limits { max_upload_bytes: 1, callback_hosts: &CallbackHosts::default() };
+        let body: UploadBody = serde_json::from_str(&format!(r#"{{"callbackUrl":"{url}"}}"#)).unwrap();
+        assert!(body.check(limits).unwrap_err().to_string().contains("callbackUrl: callbacks are not set up here"));
     }
 }

@@ -28,6 +28,8 @@ pub struct Config {
     pub queue_url: String,
     /// `NOTIFY_TOPIC_ARN`; unset: nothing is published.
     pub topic_arn: Option<String>,
+    /// `CALLBACK_QUEUE_URL`; unset: no application is called.
+    pub callback_queue_url: Option<String>,
     /// `MODEL_DIR`, default `models/efficientnet-lite0`: the model, loaded.
     pub(crate) classifier: Arc<Classifier>,
     /// `DEFAULT_RECIPE`, default `assets/recipes/default.json`, and the files beside it.
@@ -161,7 +163,7 @@ impl Config {
         let max_pixels = vars.number_or("MAX_PIXELS", 100_000_000, 1, 1_000_000_000);
         let job_ttl = vars.job_ttl();
         let (topic_arn, allowed_origins) = (vars.optional("NOTIFY_TOPIC_ARN"), vars.allowed_origins());
-        let access = vars.access();
+        let (callback_queue_url, access) = (vars.optional("CALLBACK_QUEUE_URL"), vars.access());
         let model_dir = vars.path_or("MODEL_DIR", "models/efficientnet-lite0");
         let classifier = Classifier::load(&model_dir).map_err(|error| vars.problem("MODEL_DIR", chain(&error))).ok();
         let Some((((recipes, images), text), classifier)) = recipes.zip(text).zip(classifier) else {
@@ -173,6 +175,7 @@ impl Config {
             table,
             queue_url,
             topic_arn,
+            callback_queue_url,
             classifier: Arc::new(classifier),
             recipes,
             watermarks: Watermarks { text, images },

@@ -23,7 +23,7 @@ use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 use shared::access::Access;
 use shared::ambient::Ambient;
-use shared::aws::{Announcer, Bucket, JobTable, SdkConfig, Topic, WorkQueue};
+use shared::aws::{Announcer, Bucket, CallbackQueue, JobTable, SdkConfig, Topic, WorkQueue};
 use shared::http::Cors;
 use shared::time::Timestamp;
 
@@ -71,7 +71,8 @@ impl Worker {
             max_pixels: config.max_pixels,
             capacity: Capacity::new(cores),
         };
-        let announcer = Announcer::new(jobs.clone(), processed, topic);
+        let callbacks = config.callback_queue_url.as_ref().map(|url| CallbackQueue::new(sdk, url));
+        let announcer = Announcer::new(jobs.clone(), processed, topic, callbacks);
         let processor = Processor { announcer, ambient, job_ttl: config.job_ttl, jobs, queue, pipeline };
         Ok(Self { processor, cors: Cors::new(allowed_origins), access })
     }

@@ -3,6 +3,7 @@
 
 use http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
+use shared::callback::CallbackHosts;
 use shared::error::Failure;
 use shared::http::parse_body;
 use shared::inline_image::{self, InlineImageError};
@@ -11,17 +12,19 @@ use shared::inline_image::{self, InlineImageError};
 #[path = "../../../functions/request-upload/src/request.rs"]
 mod request;
 
-use request::{BatchBody, Upload, UploadBody};
+use request::{BatchBody, Limits, Upload, UploadBody};
 
 const MAX_UPLOAD_BYTES: u64 = 25 << 20;
 
 fuzz_target!(|bytes: &[u8]| {
     let headers = HeaderMap::new();
-    match parse_body::<UploadBody>(&headers, bytes).and_then(|body| body.check(MAX_UPLOAD_BYTES)) {
+    let callback_hosts = CallbackHosts { hosts: vec!["*.example.com".parse().expect("a host")], private: false };
+    let limits = Limits { max_upload_bytes: MAX_UPLOAD_BYTES, callback_hosts: &callback_hosts };
+    match parse_body::<UploadBody>(&headers, bytes).and_then(|body| body.check(limits)) {
         Ok(upload) => is_within_limits(&upload),
         Err(failure) => is_the_clients(&failure),
     }
-    match parse_body::<BatchBody>(&headers, bytes).and_then(|body| body.check(MAX_UPLOAD_BYTES)) {
+    match parse_body::<BatchBody>(&headers, bytes).and_then(|body| body.check(limits)) {
         Ok(uploads) => {
             assert!((1..=100).contains(&uploads.len()));
             uploads.iter().for_each(is_within_limits);
@@ -36,8 +39,9 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn is_within_limits(upload: &Upload) {
-    let Upload { filename, format: _, size, checksum_sha256, recipe, metadata } = upload;
+    let Upload { filename, format: _, size, checksum_sha256, recipe, metadata, callback_url } = upload;
     assert!(filename.as_ref().is_none_or(|name| !name.is_empty()));
+    assert!(callback_url.as_ref().is_none_or(|url| url.starts_with("https://")));
     assert!(size.is_none_or(|size| (1..=MAX_UPLOAD_BYTES).contains(&size)));
     // It becomes a header's value.
     assert!(checksum_sha256.as_ref().is_none_or(|hash| hash.len() == 44 && hash.is_ascii()));

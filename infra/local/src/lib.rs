@@ -91,7 +91,9 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let api_router = gateway::router(Arc::clone(&functions), intake.token());
     intake.spawn(|stop| server::serve(api_listener, api_router, stop));
     intake.spawn(|stop| notifier::run(stack.s3, Arc::clone(&functions), stop));
-    intake.spawn(|stop| queue_mapping::run(stack.sqs, Arc::clone(&functions), stop));
+    for mapping in [queue_mapping::PHOTOS, queue_mapping::CALLBACKS] {
+        intake.spawn(|stop| queue_mapping::run(mapping, Arc::clone(&stack.sqs), Arc::clone(&functions), stop));
+    }
     intake.spawn(|stop| clock::run(clock::RECONCILE, Arc::clone(&functions), stop));
     intake.spawn(|stop| clock::run(clock::SWEEP, functions, stop));
 

@@ -34,6 +34,7 @@ pub(crate) const PROCESSED_BUCKET: &str = "darkroom-processed";
 pub(crate) const TABLE: &str = "darkroom-jobs";
 pub(crate) const QUEUE: &str = "darkroom-queue";
 pub(crate) const DEAD_LETTER_QUEUE: &str = "darkroom-dlq";
+pub(crate) const CALLBACK_QUEUE: &str = "darkroom-callbacks";
 pub(crate) const TOPIC: &str = "darkroom-notifications";
 
 /// Why the stack does not come up.
@@ -101,6 +102,7 @@ impl Stack {
         // Six times the worker's timeout on Lambda, as the deployed queue has it.
         let visibility = ("VisibilityTimeout", "360".to_owned());
         self.sqs.ensure_queue(QUEUE, &[visibility, ("RedrivePolicy", redrive.to_string())]).await?;
+        self.sqs.ensure_queue(CALLBACK_QUEUE, &[("MessageRetentionPeriod", two_weeks.to_string())]).await?;
         self.sns.ensure_topic(TOPIC).await?;
         Ok(())
     }
@@ -132,6 +134,7 @@ pub(crate) fn variables(aws: SocketAddr) -> Vars {
         ("DYNAMODB_TABLE", TABLE.to_owned()),
         ("SQS_QUEUE_URL", format!("http://{aws}/{ACCOUNT}/{QUEUE}")),
         ("NOTIFY_TOPIC_ARN", sns::arn(TOPIC)),
+        ("CALLBACK_QUEUE_URL", format!("http://{aws}/{ACCOUNT}/{CALLBACK_QUEUE}")),
     ];
     // Files that ship with the sources, so that the binary runs from any folder.
     let shipped = |path: &str| format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));

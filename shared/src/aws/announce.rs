@@ -1,9 +1,9 @@
 //! Telling the world that a job is over: by the worker that ended it, or by reconcile if that worker vanished.
 
-use super::{Bucket, Fence, JobTable, Topic};
+use super::{Bucket, CallbackQueue, Fence, JobTable, Topic};
 use crate::error::{Code, Failure};
 use crate::job::{Job, State};
-use crate::message::JobNotice;
+use crate::message::{Callback, JobNotice};
 use crate::results;
 use crate::time::Timestamp;
 
@@ -15,12 +15,13 @@ pub struct Announcer {
     jobs: JobTable,
     processed: Bucket,
     topic: Option<Topic>,
+    callbacks: Option<CallbackQueue>,
 }
 
 impl Announcer {
-    /// Announces on `topic`, if there is one.
-    pub fn new(jobs: JobTable, processed: Bucket, topic: Option<Topic>) -> Self {
-        Self { jobs, processed, topic }
+    /// Announces on `topic`, if there is one, and has those called by way of `callbacks` who asked for it.
+    pub fn new(jobs: JobTable, processed: Bucket, topic: Option<Topic>, callbacks: Option<CallbackQueue>) -> Self {
+        Self { jobs, processed, topic, callbacks }
     }
 
     /// Announces `job`, if it is over and has not been announced.
@@ -35,6 +36,13 @@ impl Announcer {
         }
         if let Some(topic) = &self.topic {
             topic.publish(&notice).await?;
+        }
+        if let Some(callback) = Callback::of(&job, &notice).map_err(Failure::permanent)? {
+            match &self.callbacks {
+                Some(queue) => queue.send(&callback).await?,
+                // They were set up when the job was asked for.
+                None => tracing::warn!(job.id = %job.job_id, "callbacks are not set up any more: nobody is called"),
+            }
         }
         self.jobs.update_from(job, now, |job| job.announced(end, now)).await?;
         Ok(())

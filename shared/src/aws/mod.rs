@@ -5,6 +5,8 @@
 
 mod announce;
 mod bucket;
+mod callback_queue;
+mod caller;
 mod dead_letter_queue;
 mod job_table;
 mod listing;
@@ -22,6 +24,8 @@ use aws_smithy_http_client::tls;
 
 pub use announce::Announcer;
 pub use bucket::{Bucket, Fence, FetchError, Fetched, ListedObject, ListedObjects, PresignedPut, PutTerms};
+pub use callback_queue::CallbackQueue;
+pub use caller::{Caller, NoAnswer};
 pub use dead_letter_queue::{DeadLetter, DeadLetterQueue};
 pub use job_table::JobTable;
 pub use listing::{Cursor, JobPage};

@@ -113,16 +113,21 @@ impl WorkQueue {
 
     /// Lets a message that was received reappear in `seconds` instead of at the end of its visibility timeout.
     pub async fn retry_in(&self, receipt_handle: &str, seconds: u64) -> Result<(), Failure> {
-        self.client
-            .change_message_visibility()
-            .queue_url(&self.url)
-            .receipt_handle(receipt_handle)
-            .visibility_timeout(i32::try_from(seconds.min(MAX_VISIBILITY)).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(failure)?;
-        Ok(())
+        retry_in(&self.client, &self.url, receipt_handle, seconds).await
     }
+}
+
+/// Sets when a message that was received from the queue at `url` reappears.
+pub(super) async fn retry_in(client: &Client, url: &str, receipt_handle: &str, seconds: u64) -> Result<(), Failure> {
+    client
+        .change_message_visibility()
+        .queue_url(url)
+        .receipt_handle(receipt_handle)
+        .visibility_timeout(i32::try_from(seconds.min(MAX_VISIBILITY)).unwrap_or(i32::MAX))
+        .send()
+        .await
+        .map_err(failure)?;
+    Ok(())
 }
 
 fn entry(id: &str, item: &WorkItem, work_id: &str, delay: Duration) -> Result<SendMessageBatchRequestEntry, Failure> {

@@ -101,6 +101,7 @@ impl Job {
             filename: None,
             metadata: std::collections::BTreeMap::new(),
             recipe: None,
+            callback_url: None,
             upload_expires_at: None,
             object: None,
             attempts: 0,

@@ -85,6 +85,9 @@ pub struct Job {
     /// What was asked for; absent: the configured recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe: Option<Recipe>,
+    /// Where the application wants to be told that the job is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
     /// End of the presigned URL; absent for an object that came without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload_expires_at: Option<Timestamp>,

@@ -188,7 +188,7 @@ impl World {
             if self.happens(&mut random, self.mishaps.repeated_messages) {
                 self.show_again(&messages[0]).await;
             }
-            let answer = self.invoke(Function::Worker, queue_mapping::event(&messages)).await;
+            let answer = self.invoke(Function::Worker, queue_mapping::event(QUEUE, &messages)).await;
             let Ok(answer) = answer else { continue };
             if !self.happens(&mut random, self.mishaps.lost_deletes) {
                 let _ = self.stack.sqs.delete(QUEUE, queue_mapping::succeeded(messages, &answer)).await;
