@@ -2,11 +2,16 @@
 
 import copy
 import json
+import sys
 from contextlib import contextmanager
 
 import pytest
 from emulator import ROOT, Emulator
 from expanded import listed
+
+sys.path.append(str(ROOT / "infra" / "local" / "tests"))
+
+from receiver import Receiver, as_secret  # noqa: E402
 
 STACK = "darkroom"
 WATERMARK = '© Jane "Doe"'
@@ -127,9 +132,22 @@ def deploy(emulator, stack, **parameters):
     return Deployed(emulator, stack)
 
 
+CALLBACK_KEY = b"the key that callbacks are signed with"
+
+
 @pytest.fixture(scope="session")
-def deployed(emulator):
-    return deploy(emulator, STACK, WatermarkText=WATERMARK)
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator, receiver):
+    callbacks = {"CallbackHosts": f"localhost:{receiver.port}", "CallbackPrivate": "true", "CallbackSecret": as_secret(CALLBACK_KEY)}
+    deployed = deploy(emulator, STACK, WatermarkText=WATERMARK, **callbacks)
+    deployed.receiver = receiver
+    return deployed
 
 
 @pytest.fixture(scope="session")

@@ -117,6 +117,8 @@ def variables_of(function):
     optional |= {name for helper, name in shared.items() if f"vars.{helper}()" in config}
     if "vars.access()" in config:
         optional |= {"API_KEY_SHA256", "JWT_SCOPE", "JWT_OPERATOR_SCOPE"}
+    if "vars.callback_hosts()" in config:
+        optional |= {"CALLBACK_HOSTS", "CALLBACK_PRIVATE"}
     return required, optional | {"RUST_LOG"}
 
 

@@ -150,14 +150,43 @@ def messages_outlast_invocations(template):
 
 
 @promise
-def the_mapping_names_what_failed(template):
-    [mapping] = template.of("Lambda::EventSourceMapping").values()
-    mapping = mapping["Properties"]
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+def mappings_name_what_failed(template):
+    assert set(template.of("Lambda::EventSourceMapping")) == {"WorkMapping", "CallbackMapping"}
+    for name in template.of("Lambda::EventSourceMapping"):
+        assert template.properties(name)["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+    mapping = template.properties("WorkMapping")
     assert (mapping["EventSourceArn"], mapping["FunctionName"]) == ("${WorkQueue.Arn}", "${WorkerFunction}")
     assert mapping["BatchSize"] == "${WorkerBatchSize}"
     assert mapping["ScalingConfig"]["MaximumConcurrency"] == "${WorkerMaximumConcurrency}"
     assert template.default("WorkerBatchSize") == 10
+
+
+@promise
+def applications_are_called_where_hosts_are_named(template):
+    document, mapping = template.document, template.properties("CallbackMapping")
+    assert (mapping["EventSourceArn"], mapping["FunctionName"]) == ("${CallbackQueue.Arn}", "${DispatcherFunction}")
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] <= 10
+    assert document["Resources"]["CallbackMapping"]["Properties"]["Enabled"] == {"Fn::If": ["ApplicationsAreCalled", True, False]}
+    assert document["Conditions"]["ApplicationsAreCalled"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CallbackHosts"}, ""]}]}
+    queue, retry = template.properties("CallbackQueue"), document["Parameters"]["CallbackRetrySeconds"]
+    assert queue["VisibilityTimeout"] >= 6 * template.properties("DispatcherFunction")["Timeout"]
+    [default, days] = re.findall(r'"CALLBACK_RETRY_SECONDS", (\w+), 0, (\d+) \* DAY', source("functions/dispatcher/src/config.rs"))[0]
+    assert (default, retry["Default"], retry["MaxValue"]) == ("DAY", 86_400, 86_400 * int(days))
+    assert queue["MessageRetentionPeriod"] > retry["MaxValue"]
+    # Nobody is called, and nothing within a network, unless somebody says so.
+    assert (template.default("CallbackHosts"), template.default("CallbackPrivate")) == ("", "false")
+    assert document["Parameters"]["CallbackSecret"]["NoEcho"] is True
+    secrets = re.compile(document["Parameters"]["CallbackSecret"]["AllowedPattern"])
+    assert secrets.search("") and secrets.search("whsec_aA0+/=") and secrets.search("whsec_aA==,whsec_bB==")
+    assert not secrets.search("hunter2") and not secrets.search("whsec_a,hunter2")
+    told = {"CALLBACK_HOSTS": "${CallbackHosts}", "CALLBACK_PRIVATE": "${CallbackPrivate}"}
+    secret = {"CALLBACK_SECRET": "${CallbackSecret}", "CALLBACK_RETRY_SECONDS": "${CallbackRetrySeconds}"}
+    queued = {"CALLBACK_QUEUE_URL": "${CallbackQueue}"}
+    for function, expected in {"request-upload": told, "dispatcher": told | secret | queued, "worker": queued, "job-status": {}}.items():
+        variables = template.properties(FUNCTIONS[function])["Environment"]["Variables"]
+        assert {name: value for name, value in variables.items() if name.startswith("CALLBACK_")} == expected, function
+    assert refused(template, CallbackHosts="hooks.example.com")
+    assert not refused(template, CallbackHosts="hooks.example.com", CallbackSecret="whsec_x")
 
 
 @promise
@@ -821,7 +850,8 @@ def the_dashboard_shows_this_stack(template):
             assert value in OF_THIS_STACK[dimension], (namespace, name, dimensions)
     for properties, _, _ in graphs(template):
         assert "markdown" in properties or properties["region"] == "${AWS::Region}", properties
-    for queue in template.of("SQS::Queue"):
+    # A callback that waits is between two calls, and so not among the messages that can be seen.
+    for queue in template.of("SQS::Queue").keys() - {"CallbackQueue"}:
         assert {"QueueName": f"${{{queue}.QueueName}}"} in [dimensions for _, _, dimensions, _ in shown], queue
     for function in FUNCTIONS.values():
         names = {name for namespace, name, dimensions, _ in shown if dimensions == {"FunctionName": f"${{{function}}}"}}

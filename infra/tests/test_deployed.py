@@ -7,10 +7,11 @@ import re
 import time
 from datetime import UTC, datetime
 
-from conftest import FUNCTIONS, LONG_AGO, WATERMARK, deploy, make_due, rewrite, without
+from conftest import CALLBACK_KEY, FUNCTIONS, LONG_AGO, WATERMARK, deploy, make_due, rewrite, without
 from emulator import REGION
 from expanded import metrics, source
 from PIL import Image, ImageChops
+from receiver import signature
 
 
 def image(deployed, url):
@@ -92,6 +93,20 @@ def test_a_finished_job_is_announced(deployed, cat):
     raise AssertionError(deployed.logs())
 
 
+def test_an_application_is_called_when_its_job_is_over(deployed, receiver, cat):
+    slot = deployed.upload(cat, callbackUrl=receiver.url("/photos"), metadata={"album": "8"})
+    deployed.completed(slot["jobId"])
+    for _ in range(100):
+        calls = [call for call in receiver.calls if call[2]["webhook-id"] == f"{slot['jobId']}.COMPLETED"]
+        if calls:
+            break
+        time.sleep(0.2)
+    [(_, path, headers, body)] = calls
+    assert path == "/photos" and json.loads(body)["metadata"] == {"album": "8"}
+    assert headers["webhook-signature"] == signature(CALLBACK_KEY, headers, body)
+    assert "/photos" not in deployed.logs()
+
+
 def dead_letters(deployed):
     attributes = deployed.aws.client("sqs").get_queue_attributes(
         QueueUrl=deployed.outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
@@ -161,7 +176,7 @@ def test_a_key_of_ones_own_is_made_as_documented_and_encrypts_all_that_is_kept(e
     key = emulator.run("bash", "-ec", f"cd {emulator.folder}\n{aws}{commands}\necho $KMS_KEY").split()[-1]
     deployed = deploy(emulator, "darkroom-with-a-key", KmsKeyArn=key)
     resource = deployed.resource
-    for queue in ("WorkQueue", "DeadLetterQueue", "DispatcherFailureQueue"):
+    for queue in ("WorkQueue", "DeadLetterQueue", "DispatcherFailureQueue", "CallbackQueue"):
         attributes = emulator.client("sqs").get_queue_attributes(QueueUrl=resource(queue), AttributeNames=["All"])["Attributes"]
         assert (attributes["KmsMasterKeyId"], attributes.get("SqsManagedSseEnabled", "false")) == (key, "false")
     for logs in [function.replace("Function", "Logs") for function in FUNCTIONS]:

@@ -23,6 +23,9 @@ ASSUMED = {
     "objects are as old as the test.",
     "DispatcherRole.SeeUploads s3:GetObject /raw/*": "Only the sweep looks at what is under raw/: as above.",
     "DispatcherRole.KeepFailures sqs:SendMessage": "Lambda sends what failed in the role's name, with its permission. The emulator does not ask for it.",
+    "DispatcherRole.CallApplications sqs:ReceiveMessage": "The mapping polls in the role's name, with its permission. The emulator does not ask for it.",
+    "DispatcherRole.CallApplications sqs:DeleteMessage": "As sqs:ReceiveMessage.",
+    "DispatcherRole.CallApplications sqs:GetQueueAttributes": "As sqs:ReceiveMessage.",
     "WorkerRole.ListUploads s3:ListBucket": "Without it, S3 says 403 of an object that is not there, and the job would be tried again until nothing is left of "
     "its receives. The emulator says 404.",
     "WorkerRole.ListProcessed s3:ListBucket": "As the dispatcher's.",
@@ -112,9 +115,9 @@ def unfinished(deployed, queue):
     return int(answer["Attributes"][name])
 
 
-def listen(deployed, enabled):
-    """Whether messages wake the worker."""
-    deployed.aws.client("lambda").update_event_source_mapping(UUID=deployed.resource("WorkMapping"), Enabled=enabled)
+def listen(deployed, enabled, mapping="WorkMapping"):
+    """Whether messages wake a function, by default the worker."""
+    deployed.aws.client("lambda").update_event_source_mapping(UUID=deployed.resource(mapping), Enabled=enabled)
 
 
 def until(condition):
@@ -160,6 +163,28 @@ def ends_a_slot_that_was_not_used(deployed):
     reconcile(deployed)
     job = row(deployed, slot["jobId"])
     assert job["errorCode"] == "UPLOAD_EXPIRED" and "announcedAt" in job
+
+
+def has_an_application_told_of_a_slot_that_was_not_used(deployed):
+    slot = deployed.call("POST", "/uploads", json={"callbackUrl": deployed.receiver.url()})
+    rewrite(deployed, slot["jobId"], uploadExpiresAt=LONG_AGO, dueAt=LONG_AGO)
+    reconcile(deployed)
+    assert any(slot["jobId"] in body for body in taken(deployed, "CallbackQueue"))
+
+
+def calls_an_application_again_later(deployed):
+    taken(deployed, "CallbackQueue")
+    job_id = str(uuid.uuid4())
+    send(deployed, "CallbackQueue", {"jobId": job_id, "id": f"{job_id}.FAILED", "url": "http://localhost:1/", "body": "{}"})
+    sqs, url = deployed.aws.client("sqs"), deployed.resource("CallbackQueue")
+    [message] = sqs.receive_message(QueueUrl=url, VisibilityTimeout=3)["Messages"]
+    attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))}
+    record = {"messageId": "1", "receiptHandle": message["ReceiptHandle"], "body": message["Body"], "eventSource": "aws:sqs", "attributes": attributes}
+    assert deployed.invoke("DispatcherFunction", {"Records": [record]})["batchItemFailures"] == [{"itemIdentifier": "1"}]
+    time.sleep(4)
+    # Ten seconds, and not those three.
+    assert not any(job_id in body for body in taken(deployed, "CallbackQueue"))
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def sweeps(deployed):
@@ -212,6 +237,12 @@ def completes_a_job_of_which_it_is_told_no_version(deployed):
     slot, _ = uploaded(deployed)
     assert not work(deployed, item(deployed, slot))
     assert row(deployed, slot["jobId"])["status"] == "COMPLETED"
+
+
+def has_an_application_told_of_a_job_that_is_over(deployed):
+    slot = deployed.call("POST", "/uploads", json={"callbackUrl": deployed.receiver.url()})
+    assert not work(deployed, item(deployed, slot))
+    assert any(slot["jobId"] in body for body in taken(deployed, "CallbackQueue"))
 
 
 def fails_a_job_whose_photo_is_gone(deployed):
@@ -307,6 +338,8 @@ SCENARIOS = {
         queues_what_was_uploaded,
         queues_an_upload_whose_event_was_lost,
         ends_a_slot_that_was_not_used,
+        has_an_application_told_of_a_slot_that_was_not_used,
+        calls_an_application_again_later,
         lays_down_what_a_job_that_timed_out_is_redriven_by,
         removes_the_dead_letter_of_a_job_that_was_completed,
         looks_through_dead_letters_and_leaves_them,
@@ -316,6 +349,7 @@ SCENARIOS = {
         completes_a_job,
         completes_a_job_of_which_it_is_told_no_version,
         fails_a_job_whose_photo_is_gone,
+        has_an_application_told_of_a_job_that_is_over,
         takes_what_is_under_raw,
         takes_what_is_under_raw_where_there_are_no_versions,
         queues_a_photo_anew_that_was_replaced,
@@ -335,6 +369,7 @@ def quiet(deployed, cat):
     notification.pop("ResponseMetadata")
     s3.put_bucket_notification_configuration(Bucket=deployed.uploads, NotificationConfiguration={})
     listen(deployed, False)
+    listen(deployed, False, "CallbackMapping")
     for clock in clocks:
         events.disable_rule(Name=clock)
     deployed.cat = cat
@@ -342,9 +377,11 @@ def quiet(deployed, cat):
     yield deployed
     taken(deployed, "WorkQueue")
     taken(deployed, "DeadLetterQueue")
+    taken(deployed, "CallbackQueue")
     for clock in clocks:
         events.enable_rule(Name=clock)
     listen(deployed, True)
+    listen(deployed, True, "CallbackMapping")
     s3.put_bucket_notification_configuration(Bucket=deployed.uploads, NotificationConfiguration=notification)
 
 

@@ -68,6 +68,7 @@ UPLOADS, PROCESSED = "UploadBucket/Properties", "ProcessedBucket/Properties"
 TLS = "PolicyDocument/Statement/0"
 WORK = "Properties/Policies/1/PolicyDocument/Statement"
 DISTRIBUTED = "a_distribution_that_is_named_may_read_derivatives_and_nobody_else"
+CALLED = "applications_are_called_where_hosts_are_named"
 DISTRIBUTION = "ProcessedBucketPolicy/Properties/PolicyDocument/Statement/1/Fn::If/1"
 KEY = "Properties/Policies/3/Fn::If/1/PolicyDocument/Statement/0"
 FINDS, STALLED = "ReconcileFindsWorkAlarm/Properties", "UploadsWithoutCompletionsAlarm/Properties"
@@ -119,10 +120,26 @@ MISTAKES = [
     ("messages_outlast_invocations", put("DeadLetterQueue/Properties/RedriveAllowPolicy/redrivePermission", "allowAll")),
     ("messages_outlast_invocations", put("DeadLetterQueue/Properties/RedriveAllowPolicy/sourceQueueArns", ["arn:aws:sqs:us-east-1:1:another"])),
     ("messages_outlast_invocations", put("WorkQueue/Properties/SqsManagedSseEnabled", False)),
-    ("the_mapping_names_what_failed", drop("WorkMapping/Properties/FunctionResponseTypes")),
-    ("the_mapping_names_what_failed", put("WorkMapping/Properties/EventSourceArn", {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})),
-    ("the_mapping_names_what_failed", drop("WorkMapping/Properties/ScalingConfig/MaximumConcurrency")),
-    ("the_mapping_names_what_failed", put("Parameters/WorkerBatchSize/Default", 1)),
+    ("mappings_name_what_failed", drop("WorkMapping/Properties/FunctionResponseTypes")),
+    ("mappings_name_what_failed", put("WorkMapping/Properties/EventSourceArn", {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]})),
+    ("mappings_name_what_failed", drop("WorkMapping/Properties/ScalingConfig/MaximumConcurrency")),
+    ("mappings_name_what_failed", put("Parameters/WorkerBatchSize/Default", 1)),
+    ("mappings_name_what_failed", drop("CallbackMapping/Properties/FunctionResponseTypes")),
+    (CALLED, drop("CallbackMapping/Properties/ScalingConfig")),
+    (CALLED, put("CallbackMapping/Properties/Enabled", True)),
+    (CALLED, put("CallbackMapping/Properties/FunctionName", {"Ref": "WorkerFunction"})),
+    (CALLED, put("Conditions/ApplicationsAreCalled", {"Fn::Equals": [{"Ref": "CallbackHosts"}, ""]})),
+    (CALLED, put("CallbackQueue/Properties/VisibilityTimeout", 60)),
+    (CALLED, put("CallbackQueue/Properties/MessageRetentionPeriod", 345_600)),
+    (CALLED, put("Parameters/CallbackRetrySeconds/Default", 3600)),
+    (CALLED, put("Parameters/CallbackPrivate/Default", "true")),
+    (CALLED, put("Parameters/CallbackHosts/Default", "*.example.com")),
+    (CALLED, drop("Parameters/CallbackSecret/NoEcho")),
+    (CALLED, put("Parameters/CallbackSecret/AllowedPattern", ".*")),
+    (CALLED, drop("DispatcherFunction/Properties/Environment/Variables/CALLBACK_PRIVATE")),
+    (CALLED, put("WorkerFunction/Properties/Environment/Variables/CALLBACK_QUEUE_URL", {"Ref": "WorkQueue"})),
+    (CALLED, put("WorkerFunction/Properties/Environment/Variables/CALLBACK_SECRET", {"Ref": "CallbackSecret"})),
+    (CALLED, drop("Rules/CallbacksAreSigned")),
     ("events_that_fail_are_kept", put("DispatcherInvocations/Properties/MaximumRetryAttempts", 0)),
     ("events_that_fail_are_kept", put("DispatcherInvocations/Properties/DestinationConfig/OnFailure/Destination", {"Fn::GetAtt": ["WorkQueue", "Arn"]})),
     ("the_clocks_ask_for_what_the_dispatcher_knows", put("ReconcileClock/Properties/ScheduleExpression", "rate(1 hour)")),

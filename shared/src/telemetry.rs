@@ -28,7 +28,7 @@ const DIMENSION: &str = "Table";
 
 /// The fields of log lines that are metrics too, wherever they are logged as a number, and their units in `CloudWatch`.
 /// docs/operate.md says what each means. One more is some 30 cents a month for each table.
-const METRICS: [(&str, &str); 17] = [
+const METRICS: [(&str, &str); 15] = [
     ("offered", "Count"),
     ("queued", "Count"),
     ("completed", "Count"),
@@ -36,8 +36,6 @@ const METRICS: [(&str, &str); 17] = [
     ("failed", "Count"),
     ("expired", "Count"),
     ("put_back", "Count"),
-    ("called", "Count"),
-    ("uncalled", "Count"),
     ("mended", "Count"),
     ("ended", "Count"),
     ("found", "Count"),

@@ -1,70 +1,31 @@
 """Applications that want to be told: signed calls of their URLs, by the running product."""
 
-import base64
-import hashlib
-import hmac
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import eventually, sample
+from receiver import Receiver, as_secret, signature
 
-SECRET = b"thirty-two bytes of no secrecy.."
-OTHER_SECRET = b"another secret, which comes next"
-
-
-class Receiver:
-    """An application's server: keeps what comes, and answers as told."""
-
-    def __init__(self):
-        receiver = self
-        self.calls, self.answers = [], []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.calls.append((time.monotonic(), self.path, dict(self.headers), body))
-                status, headers = receiver.answers.pop(0) if receiver.answers else (204, {})
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def url(self, path="/hooks", host="localhost", scheme="http"):
-        return f"{scheme}://{host}:{self.port}{path}"
+KEY = b"thirty-two bytes of no secrecy.."
+OTHER_KEY = b"another secret, which comes next"
 
 
 @pytest.fixture
 def receiver():
     receiver = Receiver()
     yield receiver
-    receiver.server.shutdown()
+    receiver.stop()
 
 
 @pytest.fixture
 def darkroom_that_calls(own_darkroom, receiver):
     def start(**environment):
-        secrets = ",".join("whsec_" + base64.b64encode(secret).decode() for secret in (SECRET, OTHER_SECRET))
+        secrets = f"{as_secret(KEY)},{as_secret(OTHER_KEY)}"
         given = {"CALLBACK_HOSTS": f"localhost:{receiver.port}", "CALLBACK_PRIVATE": "true", "CALLBACK_SECRET": secrets}
         return own_darkroom(**{**given, **environment})
 
     return start
-
-
-def signature(secret, headers, body):
-    """As the specification has it, written anew."""
-    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
 
 
 def test_an_application_is_told_in_a_call_that_it_can_verify(darkroom_that_calls, receiver):
@@ -76,7 +37,7 @@ def test_an_application_is_told_in_a_call_that_it_can_verify(darkroom_that_calls
     assert headers["webhook-id"] == f"{job_id}.COMPLETED"
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
     # One for each secret, so that one can take the other's place.
-    assert headers["webhook-signature"].split(" ") == [signature(secret, headers, body) for secret in (SECRET, OTHER_SECRET)]
+    assert headers["webhook-signature"].split(" ") == [signature(key, headers, body) for key in (KEY, OTHER_KEY)]
     told = json.loads(body)
     [(notice, _)] = darkroom.notices()
     assert told == notice and told["metadata"] == {"order": "7"} and told["classification"] == job["classification"]
@@ -104,14 +65,13 @@ def test_a_receiver_that_stumbles_is_called_again(darkroom_that_calls, receiver)
     assert set(paths) == {"/hooks"} and len(set(bodies)) == 1 and len({each["webhook-id"] for each in headers}) == 1
     assert 10 <= times[1] - times[0] < 20 and 20 <= times[2] - times[1] < 35
     for each, body in zip(headers, bodies):
-        assert signature(SECRET, each, body) in each["webhook-signature"]
+        assert signature(KEY, each, body) in each["webhook-signature"]
     eventually(lambda: darkroom.count("darkroom-callbacks") == 0)
 
 
 def test_a_dead_receiver_is_given_up_in_time_and_no_job_fails_for_it(darkroom_that_calls, receiver):
     darkroom = darkroom_that_calls(CALLBACK_RETRY_SECONDS="15")
-    receiver.server.server_close()
-    receiver.server.shutdown()
+    receiver.stop()
     job = darkroom.completed(darkroom.upload(sample("cat.jpg"), callbackUrl=receiver.url()))
     eventually(lambda: "a callback is given up" in darkroom.read_log(), 60)
     assert darkroom.count("darkroom-callbacks") == 0

@@ -69,7 +69,7 @@ impl Callbacks {
         let receipt = Receipt::of(&record, self.ambient.now());
         let why = match self.call(&callback).await {
             Ok(status) if status.is_success() => {
-                tracing::info!(job.id = %callback.job_id, attempt = receipt.count, called = 1, "the application was told");
+                tracing::info!(job.id = %callback.job_id, attempt = receipt.count, "the application was told");
                 return None;
             }
             // Gone: the receiver says that it wants no more.
@@ -103,7 +103,7 @@ impl Callbacks {
 
     fn give_up(&self, callback: &Callback, receipt: &Receipt, why: &str) -> Option<String> {
         let after_s = self.ambient.now().since(receipt.sent_at).as_secs();
-        tracing::warn!(job.id = %callback.job_id, attempt = receipt.count, after_s, uncalled = 1, "a callback is given up: {why}");
+        tracing::warn!(job.id = %callback.job_id, attempt = receipt.count, after_s, "a callback is given up: {why}");
         None
     }
 }
