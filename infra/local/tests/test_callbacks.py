@@ -1,10 +1,12 @@
 """Applications that want to be told: signed calls of their URLs, by the running product."""
 
 import json
+import re
+import subprocess
 import time
 
 import pytest
-from conftest import eventually, sample
+from conftest import ROOT, eventually, sample
 from receiver import Receiver, as_secret, signature
 
 KEY = b"thirty-two bytes of no secrecy.."
@@ -109,3 +111,31 @@ def test_a_private_address_is_not_called_whatever_its_name(darkroom_that_calls, 
 def test_nobody_is_called_where_that_is_not_set_up(darkroom):
     answer = darkroom.post("/uploads", {"callbackUrl": "https://example.com/"})
     assert answer.status_code == 400 and answer.json()["error"] == "callbackUrl: callbacks are not set up here"
+
+
+def test_receivers_verify_as_the_page_tells_them(tmp_path):
+    page = (ROOT / "docs" / "notifications.md").read_text()
+    [python] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    [typescript] = re.findall(r"```typescript\n(.*?)```", page, re.DOTALL)
+    exec(python, known := {})
+    now, secret, body = str(int(time.time())), as_secret(KEY), b'{"status":"COMPLETED"}'
+    headers = {"webhook-id": "1.COMPLETED", "webhook-timestamp": now}
+    headers["webhook-signature"] = f"{signature(OTHER_KEY, headers, body)} {signature(KEY, headers, body)}"
+    old = {**headers, "webhook-timestamp": str(int(now) - 400)}
+    old["webhook-signature"] = signature(KEY, old, body)
+    for expected, given, text, with_secret in [
+        (True, headers, body, secret),
+        (True, headers, body, as_secret(OTHER_KEY)),
+        (False, headers, body + b" ", secret),
+        (False, headers, body, as_secret(b"a secret of somebody else's")),
+        (False, {**headers, "webhook-id": "2.COMPLETED"}, body, secret),
+        (False, {**headers, "webhook-signature": "v1,short"}, body, secret),
+        (False, old, body, secret),
+    ]:
+        assert known["is_from_darkroom"](given, text, with_secret) is expected
+        # Types are for the compiler.
+        script = re.sub(r": (Record<string, string>|Buffer|string|boolean)(?=[,) ])", "", typescript)
+        script += f"\nprocess.stdout.write(String(isFromDarkroom({json.dumps(given)}, Buffer.from({json.dumps(text.decode())}), {json.dumps(with_secret)})));"
+        (tmp_path / "verify.mjs").write_text(script)
+        ran = subprocess.run(["node", tmp_path / "verify.mjs"], capture_output=True, text=True)
+        assert (ran.stdout, ran.stderr) == (str(expected).lower(), "")

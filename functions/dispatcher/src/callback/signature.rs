@@ -60,6 +60,41 @@ impl fmt::Debug for SigningKey {
 mod tests {
     use super::*;
 
+    // As docs/notifications.md has it, to the letter.
+    fn is_from_darkroom(id: &str, timestamp: &str, signatures: &str, body: &[u8], secret: &str, now: i64) -> bool {
+        let is_recent = timestamp.parse().is_ok_and(|then: i64| (now - then).abs() <= 300);
+        let key = BASE64_STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap_or_default();
+        let Ok(mac) = Hmac::<Sha256>::new_from_slice(&key) else { return false };
+        let mac = mac.chain_update(format!("{id}.{timestamp}.")).chain_update(body);
+        let is_mine = |given: &str| {
+            let given = given.strip_prefix("v1,").and_then(|given| BASE64_STANDARD.decode(given).ok());
+            given.is_some_and(|given| mac.clone().verify_slice(&given).is_ok())
+        };
+        is_recent && signatures.split(' ').any(is_mine)
+    }
+
+    #[test]
+    fn receivers_verify_as_the_page_tells_them() {
+        let mine: String = include_str!("signature.rs").split("to the letter.\n").nth(1).unwrap().into();
+        let mine = mine.split("\n\n").next().unwrap().replace("\n    ", "\n");
+        let page = include_str!("../../../../docs/notifications.md");
+        assert!(page.contains(mine.trim_start()), "{mine}");
+
+        let (secret, other) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx");
+        let keys = [other.parse().unwrap(), secret.parse().unwrap()];
+        let header = header(&keys, "id", 1000, "body");
+        assert!(is_from_darkroom("id", "1000", &header, b"body", secret, 1300));
+        for (id, timestamp, body, secret, now) in [
+            ("ie", "1000", "body", secret, 1000),
+            ("id", "1001", "body", secret, 1000),
+            ("id", "1000", "bodi", secret, 1000),
+            ("id", "1000", "body", "whsec_", 1000),
+            ("id", "1000", "body", secret, 1301),
+        ] {
+            assert!(!is_from_darkroom(id, timestamp, &header, body.as_bytes(), secret, now), "{id} {timestamp} {body}");
+        }
+    }
+
     #[test]
     fn a_signature_is_the_one_that_the_specification_shows() {
         // The example of https://github.com/standard-webhooks/standard-webhooks, whose libraries are tested with it.
