@@ -11,7 +11,7 @@ use shared::job::JobId;
 use shared::key::{UploadKey, classify_upload_key};
 
 use super::world::{World, url};
-use crate::stack::{DEAD_LETTER_QUEUE, PROCESSED_BUCKET, QUEUE, UPLOAD_BUCKET};
+use crate::stack::{CALLBACK_QUEUE, DEAD_LETTER_QUEUE, PROCESSED_BUCKET, QUEUE, UPLOAD_BUCKET};
 
 /// What derivative each source gave, over all runs of the process.
 static DERIVATIVES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
@@ -110,7 +110,21 @@ impl World {
                 wrong.push(format!("{:?} belongs to no job", object.key()));
             }
         }
-        for letter in self.dead_letters().await {
+        let callbacks = self.messages(CALLBACK_QUEUE).await;
+        for callback in &callbacks {
+            let (id, status) = callback["id"].as_str().and_then(|id| id.split_once('.')).unwrap_or_default();
+            // A job that was redriven ended twice, and was announced each time.
+            if !notices.contains_key(&(id.to_owned(), status.to_owned())) {
+                wrong.push(format!("a callback says that job {id} is {status}, and no notice does"));
+            }
+        }
+        for (id, row) in rows.iter().filter(|(_, row)| row.get("callbackUrl").is_some()) {
+            let expected = format!("{id}.{}", text(row, "status"));
+            if !callbacks.iter().any(|callback| callback["id"] == *expected) {
+                wrong.push(format!("nobody is to be called about {expected}"));
+            }
+        }
+        for letter in self.messages(DEAD_LETTER_QUEUE).await {
             let id = letter["jobId"].as_str().unwrap_or_default();
             let status = rows.get(id).map_or("no job", |row| text(row, "status"));
             if status != "FAILED" {
@@ -149,21 +163,20 @@ impl World {
         wrong
     }
 
-    /// The bodies of what lies in the dead-letter queue.
-    pub(super) async fn dead_letters(&self) -> Vec<Value> {
-        let mut letters = Vec::new();
+    /// The bodies of what lies in a queue.
+    async fn messages(&self, queue: &str) -> Vec<Value> {
+        let mut bodies = Vec::new();
         loop {
-            let request =
-                json!({ "QueueUrl": url(DEAD_LETTER_QUEUE), "MaxNumberOfMessages": 10, "VisibilityTimeout": 60 });
+            let request = json!({ "QueueUrl": url(queue), "MaxNumberOfMessages": 10, "VisibilityTimeout": 60 });
             let answer = self.sqs("ReceiveMessage", request).await;
             let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
             if messages.is_empty() {
-                return letters;
+                return bodies;
             }
             let body = |message: &Value| {
                 serde_json::from_str(message["Body"].as_str().unwrap_or_default()).unwrap_or_default()
             };
-            letters.extend(messages.iter().map(body));
+            bodies.extend(messages.iter().map(body));
         }
     }
 }
