@@ -140,20 +140,18 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let special = match address.octets() {
-        // This network; shared by providers; protocol assignments and documentation; 6to4 relays; benchmarks.
-        [0, ..]
+    match address.octets() {
+        // This network; shared by providers; protocol assignments and documentation; 6to4 relays; benchmarks; multicast,
+        // what is reserved, and broadcast.
+        [0 | 224..=255, ..]
         | [100, 64..=127, ..]
         | [192, 0, 0 | 2, _]
         | [192, 88, 99, _]
         | [198, 18..=19, ..]
         | [198, 51, 100, _]
-        | [203, 0, 113, _] => true,
-        // Multicast, reserved, broadcast.
-        [224..=255, ..] => true,
-        _ => address.is_private() || address.is_loopback() || address.is_link_local(),
-    };
-    !special
+        | [203, 0, 113, _] => false,
+        _ => !(address.is_private() || address.is_loopback() || address.is_link_local()),
+    }
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -163,7 +161,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
             is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
         }
         // Protocol assignments, Teredo and ORCHID among them; documentation, twice; 6to4.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
         // All that is given out to anybody lies in here; mapped IPv4 addresses do not.
         [first, ..] => first & 0xe000 == 0x2000,
     }
