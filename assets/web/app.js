@@ -34,6 +34,7 @@ function take(files) {
 /** @param {Photo} photo */
 function changed(photo) {
   if (photo.removed) photos.delete(photo);
+  else if (photo.stage === "failed" && photo.refusal) editor.refuse(photo.refusal);
   const stages = [...photos].map(({ stage }) => stage);
   const count = (/** @type {string} */ stage) => stages.filter((each) => each === stage).length;
   const words = [
@@ -49,7 +50,6 @@ function changed(photo) {
   );
   again.hidden = [...photos].filter(({ stage, mayRetry }) => stage === "failed" && mayRetry).length < 2;
   part(document, "#clear", HTMLElement).hidden = !stages.some((stage) => stage === "done" || stage === "failed");
-  if (photo.stage === "failed" && photo.refusal) editor.refuse(photo.refusal);
 }
 
 /**
@@ -86,6 +86,13 @@ async function within(entry) {
 input.addEventListener("change", () => {
   take([...(input.files ?? [])]);
   input.value = "";
+});
+
+// Space opens the chooser in every browser, Enter in some.
+input.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  input.click();
 });
 
 // The whole page takes drops: who misses the tray by a little should not lose the page to their photo.

@@ -47,10 +47,9 @@ export function open() {
   }
   part(document, "#add", HTMLButtonElement).addEventListener("click", add);
   for (const id of ["json", "curl"]) {
-    part(document, `#copy-${id}`, HTMLButtonElement).addEventListener("click", async (event) => {
+    const button = part(document, `#copy-${id}`, HTMLButtonElement);
+    button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(part(document, `#${id}`, HTMLElement).textContent ?? "");
-      const button = event.currentTarget;
-      if (!(button instanceof HTMLButtonElement)) return;
       button.textContent = "Copied";
       announce("Copied");
       setTimeout(() => { button.textContent = "Copy"; }, 1500);

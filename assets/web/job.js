@@ -39,8 +39,9 @@ function download(job, derivative) {
   link.addEventListener("click", async (event) => {
     if (!(expires < Date.now())) return;
     event.preventDefault();
-    const fresh = await findJob(job.jobId, 0);
+    // Once, whatever comes of it.
     expires = Infinity;
+    const fresh = await findJob(job.jobId, 0).catch(() => job);
     link.href = fresh.derivatives?.find(({ name }) => name === derivative.name)?.url ?? link.href;
     link.click();
   });

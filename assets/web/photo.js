@@ -43,7 +43,13 @@ export class Photo {
       this.develop();
     });
     remove.setAttribute("aria-label", `Remove ${file.name} from this page`);
-    remove.addEventListener("click", () => this.remove());
+    remove.addEventListener("click", () => {
+      const next = this.card.nextElementSibling ?? this.card.previousElementSibling;
+      this.remove();
+      // Whoever came by keyboard should not have to come anew.
+      if (next) part(next, ".remove", HTMLButtonElement).focus();
+      else part(document, "#files", HTMLInputElement).focus();
+    });
     this.#latent();
   }
 

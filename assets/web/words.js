@@ -38,10 +38,10 @@ let unsaid = [];
  * @param {string} sentence
  */
 export function announce(sentence) {
-  unsaid.push(sentence);
+  unsaid.push(/[.!?]$/.test(sentence) ? sentence : `${sentence}.`);
   if (unsaid.length > 1) return;
   setTimeout(() => {
-    part(document, "#announcer", HTMLElement).textContent = unsaid.join(". ");
+    part(document, "#announcer", HTMLElement).textContent = unsaid.join(" ");
     unsaid = [];
   }, 250);
 }
