@@ -88,7 +88,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     stack.create_missing(&sdk).await?;
     let functions = Arc::new(Functions::new(&sdk, &stack::variables(aws), Ambient::REAL)?);
 
-    let api_router = gateway::router(Arc::clone(&functions), intake.token());
+    let api_router = gateway::router(Arc::clone(&functions), aws, intake.token());
     intake.spawn(|stop| server::serve(api_listener, api_router, stop));
     intake.spawn(|stop| notifier::run(stack.s3, Arc::clone(&functions), stop));
     for mapping in [queue_mapping::PHOTOS, queue_mapping::CALLBACKS] {

@@ -60,13 +60,18 @@ const SMALL_BODY: u64 = 64 * 1024;
 struct Gateway {
     functions: Arc<Functions>,
     large_bodies: Arc<Semaphore>,
+    aws: SocketAddr,
     stop: CancellationToken,
 }
 
-/// The API over `functions`. Once `stop` is cancelled, nobody's wait for a job is held any longer.
-pub(crate) fn router(functions: Arc<Functions>, stop: CancellationToken) -> Router {
+/// The API over `functions`, and the page, which sends and fetches photos at `aws`. Once `stop` is cancelled, nobody's
+/// wait for a job is held any longer.
+pub(crate) fn router(functions: Arc<Functions>, aws: SocketAddr, stop: CancellationToken) -> Router {
     let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
-    Router::new().fallback(handle).with_state(Gateway { functions, large_bodies, stop }).layer(from_fn(host::guard))
+    Router::new()
+        .fallback(handle)
+        .with_state(Gateway { functions, large_bodies, aws, stop })
+        .layer(from_fn(host::guard))
 }
 
 async fn handle(
@@ -74,7 +79,7 @@ async fn handle(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    if let Some(page) = page::find(request.method(), request.uri().path()) {
+    if let Some(page) = page::find(request.method(), request.uri(), gateway.aws) {
         return page;
     }
     let request_id = Uuid::new_v4().to_string();
@@ -90,7 +95,7 @@ async fn handle(
 }
 
 async fn invoke(
-    Gateway { functions, large_bodies, stop }: &Gateway,
+    Gateway { functions, large_bodies, stop, .. }: &Gateway,
     parts: &Parts,
     body: Body,
     peer: SocketAddr,

@@ -148,7 +148,7 @@ impl Run {
             },
             stack,
             wire,
-            gateway: gateway::router(Arc::clone(&functions), CancellationToken::new()),
+            gateway: gateway::router(Arc::clone(&functions), address, CancellationToken::new()),
             functions,
             invocations: AtomicU32::new(0),
             rough: AtomicBool::new(true),
