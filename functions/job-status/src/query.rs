@@ -16,6 +16,9 @@ const MAX_LIMIT: usize = 100;
 /// A page's length where none is asked for.
 const DEFAULT_LIMIT: usize = 20;
 
+/// What a listing may be asked for.
+const LIST_PARAMETERS: [&str; 4] = ["key", "status", "limit", "cursor"];
+
 /// What `GET /jobs` lists.
 #[derive(Debug)]
 pub(crate) struct ListQuery {
@@ -28,7 +31,7 @@ pub(crate) struct ListQuery {
 impl ListQuery {
     pub(crate) fn parse(parameters: &QueryMap) -> Result<Self, Failure> {
         let names = parameters.iter().map(|(name, _)| name);
-        if let Some(unknown) = names.into_iter().find(|name| !["key", "status", "limit", "cursor"].contains(name)) {
+        if let Some(unknown) = names.into_iter().find(|name| !LIST_PARAMETERS.contains(name)) {
             return Err(refuse(format!("unknown parameter `{}`", unknown.escape_default())));
         }
         let limit = match parameters.first("limit") {
@@ -74,6 +77,8 @@ fn refuse(message: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn check(query: &str, expected: Result<usize, &str>) {
@@ -102,5 +107,18 @@ mod tests {
             let parameters: QueryMap = query.parse().unwrap();
             assert_eq!(wait(&parameters).ok().map(|wait| wait.as_secs()), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn the_description_of_the_api_has_these_parameters_and_limits() {
+        let all: Value = serde_json::from_str(include_str!("../../../assets/web/openapi.json")).unwrap();
+        let parameters = |path: &str| all["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let names: Vec<&Value> = parameters("/jobs").iter().map(|parameter| &parameter["name"]).collect();
+        assert_eq!(names, LIST_PARAMETERS);
+        let of =
+            |path: &str, name| &parameters(path).iter().find(|parameter| parameter["name"] == name).unwrap()["schema"];
+        let limit = of("/jobs", "limit");
+        assert_eq!((&limit["maximum"], &limit["default"]), (&json!(MAX_LIMIT), &json!(DEFAULT_LIMIT)));
+        assert_eq!(of("/jobs/{jobId}", "wait")["maximum"], MAX_WAIT_SECONDS);
     }
 }

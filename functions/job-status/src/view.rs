@@ -80,7 +80,9 @@ impl<'a> JobView<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -118,5 +120,37 @@ mod tests {
             let view = serde_json::to_string(&JobView::of(&job)).unwrap();
             assert!(!view.to_ascii_lowercase().contains("url") && !view.contains("signed"), "{view}");
         }
+    }
+
+    #[test]
+    fn the_description_of_the_api_has_the_fields_of_a_job() {
+        let job = Job {
+            filename: Some("a.jpg".into()),
+            metadata: BTreeMap::from([("a".into(), "b".into())]),
+            attempts: 1,
+            ..completed()
+        };
+        let failure = State::Failed { error_code: Code::Internal, error_message: "no".into() };
+        let fields = |state: State, base: &Job| -> BTreeSet<String> {
+            let job = Job { state, ..base.clone() };
+            serde_json::to_value(JobView::of(&job)).unwrap().as_object().unwrap().keys().cloned().collect()
+        };
+        let now = Timestamp::from_micros(0);
+        let bare = Job::awaiting_upload(JobId::random(), "b", "uploads/x/a.jpg", now, now);
+        let all: Value = serde_json::from_str(include_str!("../../../assets/web/openapi.json")).unwrap();
+        let described = &all["components"]["schemas"]["Job"];
+        let listed = |list: &Value| -> BTreeSet<String> { serde_json::from_value(list.clone()).unwrap() };
+
+        let full = &fields(job.state.clone(), &job) | &fields(failure.clone(), &job);
+        let properties: BTreeSet<String> = described["properties"].as_object().unwrap().keys().cloned().collect();
+        // Rows that were written before there was one have no placeholder.
+        assert_eq!(properties, &full | &BTreeSet::from(["placeholder".to_owned()]));
+        let always = fields(State::Pending, &bare);
+        assert_eq!(listed(&described["required"]), always);
+        let worked_on = Job { attempts: 1, ..bare };
+        let completed = &fields(job.state.clone(), &worked_on) - &always;
+        assert_eq!(listed(&described["then"]["required"]), completed);
+        let failed = &(&fields(failure, &worked_on) - &always) - &BTreeSet::from(["attempts".to_owned()]);
+        assert_eq!(listed(&described["else"]["then"]["required"]), failed);
     }
 }

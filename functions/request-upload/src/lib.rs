@@ -170,3 +170,34 @@ fn claims(request: &Request) -> Option<&Claims> {
     let jwt = request.request_context_ref()?.authorizer()?.jwt.as_ref()?;
     Some(&jwt.claims)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_api_has_the_fields_of_a_slot() {
+        let slot = Slot {
+            job_id: JobId::random(),
+            upload_url: String::new(),
+            expires_in: 1,
+            method: "PUT",
+            url: String::new(),
+            headers: serde_json::Map::new(),
+            fields: serde_json::Map::new(),
+            key: String::new(),
+            status_url: String::new(),
+        };
+        let all: Value = serde_json::from_str(include_str!("../../../assets/web/openapi.json")).unwrap();
+        let described = &all["components"]["schemas"]["Slot"];
+        let slot = serde_json::to_value(slot).unwrap();
+        let fields: Vec<&String> = slot.as_object().unwrap().keys().collect();
+        assert_eq!(described["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), fields);
+        let mut required: Vec<&str> =
+            described["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        required.sort_unstable();
+        assert_eq!(required, fields);
+    }
+}

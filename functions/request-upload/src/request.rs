@@ -168,6 +168,9 @@ impl BatchBody {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
     use shared::http::parse_body;
 
     use super::*;
@@ -302,5 +305,45 @@ mod tests {
         let limits = Limits { max_upload_bytes: 1, callback_hosts: &CallbackHosts::default() };
         let body: UploadBody = serde_json::from_str(&format!(r#"{{"callbackUrl":"{url}"}}"#)).unwrap();
         assert!(body.check(limits).unwrap_err().to_string().contains("callbackUrl: callbacks are not set up here"));
+    }
+
+    /// Field by field, by what each refusal says that it would have taken.
+    #[test]
+    fn the_description_of_the_api_has_these_fields_and_limits() {
+        let all: Value = serde_json::from_str(include_str!("../../../assets/web/openapi.json")).unwrap();
+        let schemas = &all["components"]["schemas"];
+        let upload = &schemas["UploadRequest"];
+        for (schema, refused) in [
+            (upload, serde_json::from_str::<UploadBody>(r#"{"?":0}"#).unwrap_err()),
+            (&schemas["BatchRequest"], serde_json::from_str::<BatchBody>(r#"{"?":0}"#).unwrap_err()),
+        ] {
+            let message = refused.to_string();
+            let (_, known) = message.split_once("expected ").unwrap();
+            let known: BTreeSet<&str> = known.split('`').skip(1).step_by(2).collect();
+            assert_eq!(
+                schema["properties"].as_object().unwrap().keys().map(String::as_str).collect::<BTreeSet<_>>(),
+                known
+            );
+            assert_eq!(schema["additionalProperties"], false);
+        }
+        let metadata = &upload["properties"]["metadata"];
+        assert_eq!(metadata["maxProperties"], MAX_METADATA_ENTRIES);
+        assert_eq!(metadata["additionalProperties"]["maxLength"], MAX_METADATA_BYTES);
+        assert_eq!(schemas["BatchRequest"]["properties"]["files"]["maxItems"], MAX_BATCH);
+        assert_eq!(upload["properties"]["size"]["maximum"], shared::config::DEFAULT_MAX_UPLOAD_BYTES);
+    }
+
+    #[test]
+    fn the_examples_of_the_description_are_taken() {
+        let all: Value = serde_json::from_str(include_str!("../../../assets/web/openapi.json")).unwrap();
+        let body = |path: &str| &all["paths"][path]["post"]["requestBody"]["content"]["application/json"];
+        let examples = body("/uploads")["examples"].as_object().unwrap();
+        assert!(examples.len() > 3);
+        for (name, example) in examples {
+            let upload: UploadBody = serde_json::from_value(example["value"].clone()).unwrap();
+            assert!(upload.check(shared::config::DEFAULT_MAX_UPLOAD_BYTES).is_ok(), "{name}");
+        }
+        let batch: BatchBody = serde_json::from_value(body("/uploads/batch")["example"].clone()).unwrap();
+        batch.check(shared::config::DEFAULT_MAX_UPLOAD_BYTES).unwrap();
     }
 }

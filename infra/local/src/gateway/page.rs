@@ -1,9 +1,9 @@
-//! The web page, compiled in, so that the binary works from any folder.
+//! The web page and the API's description, compiled in, so that the binary works from any folder.
 
 use std::net::SocketAddr;
 
 use axum::response::{IntoResponse as _, Response};
-use http::{Method, Uri, header};
+use http::{HeaderValue, Method, Uri, header};
 
 const HTML: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
@@ -40,7 +40,17 @@ const FILES: &[(&str, &str, &[u8])] = &[
     file!("turns.js", SCRIPT),
     file!("upload.js", SCRIPT),
     file!("words.js", SCRIPT),
+    file!("openapi.json", "application/json"),
+    ("/docs", HTML, include_bytes!("../../../../assets/web/docs/index.html")),
+    file!("docs/docs.js", SCRIPT),
+    file!("docs/swagger-ui-bundle.js", SCRIPT),
+    file!("docs/swagger-ui.css", STYLE),
 ];
+
+/// What `/docs` may load and do: nothing of anybody else's, and no script or style but the files above. Swagger UI's pictures
+/// are in its style sheet.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The file that a request is for, if it is for one. `aws` is where presigned URLs lead.
 pub(super) fn find(method: &Method, uri: &Uri, aws: SocketAddr) -> Option<Response> {
@@ -48,6 +58,10 @@ pub(super) fn find(method: &Method, uri: &Uri, aws: SocketAddr) -> Option<Respon
         return None;
     }
     let (_, content_type, content) = FILES.iter().find(|(at, ..)| *at == uri.path())?;
+    let policy = match uri.path() {
+        "/docs" => DOCS_POLICY.to_owned(),
+        _ => policy(uri.query().unwrap_or_default(), aws),
+    };
     let headers = [
         (header::CONTENT_TYPE, (*content_type).to_owned()),
         // The page changes with the binary.
@@ -55,9 +69,13 @@ pub(super) fn find(method: &Method, uri: &Uri, aws: SocketAddr) -> Option<Respon
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
         (header::X_FRAME_OPTIONS, "DENY".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, policy(uri.query().unwrap_or_default(), aws)),
+        (header::CONTENT_SECURITY_POLICY, policy),
     ];
-    Some((headers, *content).into_response())
+    // A client or a viewer of another origin may read the description, which is no secret.
+    let shared = (uri.path() == "/openapi.json").then_some((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
+    let mut response = (headers, *content).into_response();
+    response.headers_mut().extend(shared);
+    Some(response)
 }
 
 /// What the page may load, and whom it may talk to: itself and the embedded S3. Only a page that is opened for a
@@ -91,7 +109,7 @@ mod tests {
             let name = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
             if path.is_dir() {
                 found.extend(loaded(&path, &format!("{name}/")));
-            } else if !name.ends_with(".d.ts") && !name.ends_with(".md") {
+            } else if ![".d.ts", ".md", ".txt", "LICENSE", "NOTICE"].iter().any(|ending| name.ends_with(ending)) {
                 found.push(name);
             }
         }
@@ -104,7 +122,11 @@ mod tests {
         let files = loaded(&web, "/");
         assert_eq!(files.len(), FILES.len(), "{files:?}");
         for file in files {
-            let path = if file == "/index.html" { "/" } else { &file };
+            let path = match file.as_str() {
+                "/index.html" => "/",
+                "/docs/index.html" => "/docs",
+                other => other,
+            };
             assert!(find(&Method::GET, &path.parse().unwrap(), aws()).is_some(), "{file}");
         }
     }
