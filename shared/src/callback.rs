@@ -11,7 +11,7 @@ use http::Uri;
 use http::uri::Scheme;
 
 /// Longest URL, in bytes.
-const MAX_URL_BYTES: usize = 2048;
+pub const MAX_URL_BYTES: usize = 2048;
 
 /// The hosts that may be called.
 #[derive(Clone, Debug, Default)]

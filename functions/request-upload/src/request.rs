@@ -327,6 +327,7 @@ mod tests {
             assert_eq!(schema["additionalProperties"], false);
         }
         let metadata = &upload["properties"]["metadata"];
+        assert_eq!(upload["properties"]["callbackUrl"]["maxLength"], shared::callback::MAX_URL_BYTES);
         assert_eq!(metadata["maxProperties"], MAX_METADATA_ENTRIES);
         assert_eq!(metadata["additionalProperties"]["maxLength"], MAX_METADATA_BYTES);
         assert_eq!(schemas["BatchRequest"]["properties"]["files"]["maxItems"], MAX_BATCH);
@@ -339,11 +340,15 @@ mod tests {
         let body = |path: &str| &all["paths"][path]["post"]["requestBody"]["content"]["application/json"];
         let examples = body("/uploads")["examples"].as_object().unwrap();
         assert!(examples.len() > 3);
+        let limits = Limits {
+            max_upload_bytes: shared::config::DEFAULT_MAX_UPLOAD_BYTES,
+            callback_hosts: &CallbackHosts::default(),
+        };
         for (name, example) in examples {
             let upload: UploadBody = serde_json::from_value(example["value"].clone()).unwrap();
-            assert!(upload.check(shared::config::DEFAULT_MAX_UPLOAD_BYTES).is_ok(), "{name}");
+            assert!(upload.check(limits).is_ok(), "{name}");
         }
         let batch: BatchBody = serde_json::from_value(body("/uploads/batch")["example"].clone()).unwrap();
-        batch.check(shared::config::DEFAULT_MAX_UPLOAD_BYTES).unwrap();
+        batch.check(limits).unwrap();
     }
 }

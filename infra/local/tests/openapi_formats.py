@@ -28,6 +28,8 @@ photos = [small_photo(format) for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP"
 schemathesis.openapi.format("base64-photo", strategies.sampled_from([*photos, f"data:image/jpeg;base64,{photos[0]}"]))
 letters = strategies.text(strategies.sampled_from("aZ09 ©äёΩ—“!"), min_size=1, max_size=120)
 schemathesis.openapi.format("watermark-text", letters.filter(str.strip))
+paths = strategies.text(strategies.sampled_from("aZ0/-._~?&=%20"), max_size=60)
+schemathesis.openapi.format("callback-url", paths.map(lambda path: f"https://localhost/{path}"))
 schemathesis.openapi.format("cursor", strategies.datetimes().map(cursor))
 
 

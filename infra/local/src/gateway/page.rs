@@ -72,7 +72,8 @@ pub(super) fn find(method: &Method, uri: &Uri, aws: SocketAddr) -> Option<Respon
         (header::CONTENT_SECURITY_POLICY, policy),
     ];
     // A client or a viewer of another origin may read the description, which is no secret.
-    let shared = (uri.path() == "/openapi.json").then_some((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
+    let shared =
+        (uri.path() == "/openapi.json").then_some((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
     let mut response = (headers, *content).into_response();
     response.headers_mut().extend(shared);
     Some(response)
