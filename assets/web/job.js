@@ -70,7 +70,7 @@ export function show(job, mat, outcome, original) {
     const kind = (/** @type {string} */ name) => name.replace("image/", "").toUpperCase();
     const to = `${width} × ${height} ${kind(contentType)}, ${bytes(derivative.bytes)}`;
     const from = source ? `${source.width} × ${source.height} ${kind(source.format)}, ${bytes(source.bytes)}` : "";
-    const arrow = [make("span", { "aria-hidden": true }, " → "), make("span", { className: "unseen" }, "became")];
+    const arrow = [make("span", { "aria-hidden": true }, "→"), make("span", { className: "unseen" }, "became")];
     facts.replaceChildren(make("span", {}, from), ...arrow, make("span", {}, to));
     actions.replaceChildren(download(job, derivative));
   };

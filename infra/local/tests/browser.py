@@ -25,7 +25,8 @@ DROP = """files => {
 }"""
 
 
-@pytest.fixture(scope="session")
+# For a module and no longer: each has this fixture as its own, and two cannot drive browsers side by side.
+@pytest.fixture(scope="module")
 def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)

@@ -60,6 +60,9 @@ def test_nothing_is_wider_than_the_page(visit, darkroom, scheme, width):
         return own > 0 && (left < 0 || right > width + 0.5) && !element.closest("pre, .unseen");
     }).map((element) => element.outerHTML.slice(0, 100))"""
     assert page.evaluate(outside, width) == []
+    # Nor is anything wider than what it stands in, though that may cut it off.
+    wide = "[...document.querySelectorAll('.about, .outcome, .editor')].filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert page.evaluate(wide) == 0
 
 
 def test_both_schemes_are_schemes(visit, darkroom):
