@@ -74,6 +74,7 @@ fn policy(query: &str, aws: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
     use std::path::Path;
 
@@ -91,7 +92,7 @@ mod tests {
             let name = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
             if path.is_dir() {
                 found.extend(loaded(&path, &format!("{name}/")));
-            } else if !name.ends_with(".d.ts") && !name.ends_with(".md") {
+            } else if !matches!(path.extension().and_then(OsStr::to_str), Some("md" | "ts")) {
                 found.push(name);
             }
         }
