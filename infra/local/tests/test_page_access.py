@@ -77,6 +77,8 @@ def test_both_schemes_are_schemes(visit, darkroom):
 
 def test_the_keyboard_is_enough(page):
     files = page.locator("#files")
+    # From here on choosers come to the test: to start with that only as one opens would be too late now and then.
+    page.on("filechooser", lambda _: None)
     tab_to(page, files)
     # The field itself is hidden; what stands for it shows the focus.
     assert page.locator(".tray").evaluate("tray => getComputedStyle(tray).outlineStyle") == "solid"

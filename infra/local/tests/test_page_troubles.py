@@ -136,10 +136,11 @@ def elsewhere():
     server.shutdown()
 
 
-def test_the_files_work_from_anywhere_against_any_api(visit, elsewhere, darkroom):
+def test_the_files_work_from_anywhere_against_any_api(visit, elsewhere, darkroom, problems):
     page = visit(f"{elsewhere}/?api={darkroom.api}")
     expect(page.locator("#foreign")).to_have_text(darkroom.api.removeprefix("http://"))
     developed(page)
     # Its own part of the policy holds there as well.
     with pytest.raises(Exception, match="TrustedHTML"):
         page.evaluate("document.body.innerHTML = '<b>bold</b>'")
+    assert len(problems) == 1 and "TrustedHTML" in problems.pop()
