@@ -8,6 +8,7 @@ mod bucket;
 mod dead_letter_queue;
 mod job_table;
 mod listing;
+mod reservation;
 mod topic;
 mod work_queue;
 
@@ -25,6 +26,7 @@ pub use bucket::{Bucket, Fence, FetchError, Fetched, ListedObject, ListedObjects
 pub use dead_letter_queue::{DeadLetter, DeadLetterQueue};
 pub use job_table::JobTable;
 pub use listing::{Cursor, JobPage};
+pub use reservation::Reservation;
 pub use topic::Topic;
 pub use work_queue::WorkQueue;
 
