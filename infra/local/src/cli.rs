@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use shared::config::Vars;
 
 /// Darkroom on this machine: the HTTP API, the web page, and S3, DynamoDB, SQS and SNS in one process.
 #[derive(Clone, Debug, Parser)]
@@ -27,6 +28,10 @@ pub(crate) struct Options {
     /// Address of the AWS endpoint; port 0 takes any free one.
     #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:4566", value_parser = loopback)]
     pub(crate) aws_addr: SocketAddr,
+
+    /// Let only those in who send this as x-api-key; the variable `DARKROOM_API_KEY` says the same.
+    #[arg(long, value_name = "KEY", value_parser = api_key)]
+    pub(crate) api_key: Option<String>,
 }
 
 /// What to do with a Darkroom that runs already.
@@ -45,6 +50,21 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     Err("only this machine may reach Darkroom, so it has to be 127.0.0.1 or [::1]".to_owned())
+}
+
+/// The API key that the command line gives, or else the variable `DARKROOM_API_KEY`.
+pub(crate) fn given_or_set(given: Option<String>) -> Result<Option<String>, String> {
+    let set = || Vars::from_env().optional("DARKROOM_API_KEY");
+    let key = given.or_else(set).map(|key| api_key(&key)).transpose();
+    key.map_err(|why| format!("DARKROOM_API_KEY: {why}"))
+}
+
+/// An API key as it can stand in a header, and be read again by whoever sees it there.
+fn api_key(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err("a key is made of visible ASCII characters, without spaces".to_owned())
 }
 
 #[cfg(test)]
@@ -69,5 +89,13 @@ mod tests {
         check(&["--aws-addr", "192.168.1.2:4566"], Err("only this machine may reach Darkroom"));
         check(&["--aws-addr", "4566"], Err("it has to be an IP address and a port"));
         check(&["--ephemeral", "--data-dir", "x"], Err("cannot be used with"));
+    }
+
+    #[test]
+    fn a_key_is_visible_ascii() {
+        check(&["--api-key", "k-1'\"$"], Ok("127.0.0.1:4566"));
+        for bad in ["", "a b", "schlüssel", "a\nb"] {
+            check(&["--api-key", bad], Err("visible ASCII"));
+        }
     }
 }

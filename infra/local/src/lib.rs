@@ -77,6 +77,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
 
 async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     let started = Instant::now();
+    let api_key = cli::given_or_set(options.api_key)?;
     let data_dir = if options.ephemeral { DataDir::ephemeral()? } else { DataDir::open(options.data_dir)? };
     let (api_listener, api) = server::listen(options.api_addr, "--api-addr").await?;
     let (aws_listener, aws) = server::listen(options.aws_addr, "--aws-addr").await?;
@@ -86,7 +87,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     servers.spawn(|stop| server::serve(aws_listener, endpoint::router(&stack), stop));
     let sdk = stack::sdk_config(aws, &stack.functions_key);
     stack.create_missing(&sdk).await?;
-    let functions = Arc::new(Functions::new(&sdk, &stack::variables(aws), Ambient::REAL)?);
+    let functions = Arc::new(Functions::new(&sdk, &stack::variables(aws, api_key.as_deref()), Ambient::REAL)?);
 
     let api_router = gateway::router(Arc::clone(&functions), intake.token());
     intake.spawn(|stop| server::serve(api_listener, api_router, stop));
@@ -98,7 +99,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     // Before the banner: who reads it may want to stop at once.
     let mut signals = Signals::new()?;
     let kept = (!options.ephemeral).then(|| data_dir.path().to_owned());
-    let banner = Banner { api, aws, data_dir: kept, took: started.elapsed() };
+    let banner = Banner { api, aws, api_key, data_dir: kept, took: started.elapsed() };
     // OK to ignore: everything runs, whether or not somebody reads this.
     let _ = write!(std::io::stdout().lock(), "{banner}");
 

@@ -132,7 +132,7 @@ impl Run {
             .build();
         stack.create_missing(&sdk).await.unwrap_or_else(|error| panic!("no stack: {error}"));
 
-        let vars = stack::variables(address).with([("MODEL_DIR", model.display().to_string())]);
+        let vars = stack::variables(address, None).with([("MODEL_DIR", model.display().to_string())]);
         let functions = Functions::new(&sdk, &vars, surroundings::AMBIENT);
         let functions = Arc::new(functions.unwrap_or_else(|error| panic!("no functions: {error}")));
         let world = Arc::new(World {
