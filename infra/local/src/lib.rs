@@ -5,6 +5,7 @@
 
 mod banner;
 mod cli;
+mod client;
 mod clock;
 mod data_dir;
 mod dynamodb;
@@ -36,7 +37,8 @@ use std::time::Instant;
 use clap::Parser as _;
 
 use banner::Banner;
-use cli::{Command, Options};
+use cli::{Command, Options, Serve};
+use client::End;
 use data_dir::DataDir;
 use functions::Functions;
 use shared::ambient::Ambient;
@@ -60,7 +62,7 @@ pub fn run_from_command_line() -> ExitCode {
         outcome
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(end) => end.into(),
         Err(error) => {
             report(error.as_ref());
             ExitCode::FAILURE
@@ -68,14 +70,16 @@ pub fn run_from_command_line() -> ExitCode {
     }
 }
 
-async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn run(options: Options) -> Result<End, Box<dyn Error + Send + Sync>> {
     match options.command {
-        Some(Command::Redrive) => redrive::run(options.aws_addr).await,
-        None => serve(options).await,
+        Some(Command::Upload(options)) => client::upload(options).await,
+        Some(Command::Jobs(options)) => client::jobs(options).await,
+        Some(Command::Redrive { aws_addr }) => redrive::run(aws_addr).await.map(|()| End::Complete),
+        None => serve(options.serve).await.map(|()| End::Complete),
     }
 }
 
-async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve(options: Serve) -> Result<(), Box<dyn Error + Send + Sync>> {
     let started = Instant::now();
     let api_key = cli::given_or_set(options.api_key)?;
     let data_dir = if options.ephemeral { DataDir::ephemeral()? } else { DataDir::open(options.data_dir)? };
