@@ -15,8 +15,6 @@ from conftest import LONG_AGO, make_due, rewrite, without
 from expanded import FUNCTIONS, Template, expand, listed
 
 ASSUMED = {
-    "RequestUploadRole.MakeJobs dynamodb:GetItem": "A put whose answer was lost is refused when it is tried again, and the row is read then. "
-    "The emulator loses no answers; simulated runs do.",
     "DispatcherRole.ListProcessed s3:ListBucket": "Without it, S3 says 403 where 404 is meant, should a result go between a refused put and the look "
     "at what is there. The emulator says 404.",
     "DispatcherRole.FindJobs dynamodb:Query /index/byKey": "The sweep asks it of objects older than a quarter of an hour, and the emulator's "
@@ -137,6 +135,12 @@ def reconcile(deployed):
 
 def offers_a_slot_that_takes_a_photo(deployed):
     deployed.upload(deployed.cat)
+
+
+def offers_a_slot_again_to_who_asks_with_the_same_key(deployed):
+    headers = {"idempotency-key": str(uuid.uuid4())}
+    ids = {deployed.call("POST", "/uploads", json={}, headers=headers)["jobId"] for _ in range(2)}
+    assert len(ids) == 1
 
 
 # dispatcher
@@ -332,7 +336,7 @@ def lists_jobs_of_a_subject(deployed):
 
 
 SCENARIOS = {
-    "RequestUploadRole": [offers_a_slot_that_takes_a_photo],
+    "RequestUploadRole": [offers_a_slot_that_takes_a_photo, offers_a_slot_again_to_who_asks_with_the_same_key],
     "DispatcherRole": [
         sweeps,
         queues_what_was_uploaded,

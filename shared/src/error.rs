@@ -110,6 +110,8 @@ codes! {
     MethodNotAllowed = "METHOD_NOT_ALLOWED" 405,
     /// The body exceeds the limit.
     PayloadTooLarge = "PAYLOAD_TOO_LARGE" 413,
+    /// The key stands for another request.
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED" 422,
     /// A content type that Darkroom does not take.
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE" 415,
     /// Content is no image we read.

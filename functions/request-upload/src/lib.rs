@@ -4,6 +4,7 @@
 //! Never touches a photo's content, and never the queue: the object's arrival is what starts the work.
 
 mod config;
+mod idempotency;
 mod request;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use serde_json::json;
 use shared::access::{Claims, Principal};
 use shared::ambient::Ambient;
 use shared::aws::{Bucket, JobTable, PutTerms, SdkConfig};
-use shared::error::Failure;
+use shared::error::{Code, Failure};
 use shared::format::Format;
 use shared::http::{Cors, Response, is_routed, json, no_route, parse_body};
 use shared::inline_image::{self, InlineImageError};
@@ -86,28 +87,62 @@ impl RequestUpload {
             Limits { max_upload_bytes: self.config.max_upload_bytes, callback_hosts: &self.config.callback_hosts };
         match (method, path) {
             (&Method::POST, "/uploads") => {
-                let upload = parse_body::<UploadBody>(request.headers(), body)?.check(limits)?;
-                let slot = self.offer(upload, &caller, self.ambient.now()).await?;
+                let upload = [parse_body::<UploadBody>(request.headers(), body)?.check(limits)?];
+                let now = self.ambient.now();
+                let id = self.id_of(request, false, &upload, &caller, now).await?;
+                let [upload] = upload;
+                let slot = self.offer(id.unwrap_or_else(|| self.new_id()), upload, &caller, now).await?;
                 Ok(json(StatusCode::OK, &slot))
             }
             (&Method::POST, "/uploads/batch") => {
                 let uploads = parse_body::<BatchBody>(request.headers(), body)?.check(limits)?;
                 let now = self.ambient.now();
-                let offers = stream::iter(uploads).map(|upload| self.offer(upload, &caller, now));
+                let batch = self.id_of(request, true, &uploads, &caller, now).await?;
+                let offers = stream::iter(uploads).enumerate().map(|(index, upload)| {
+                    let id = batch.map_or_else(|| self.new_id(), |batch| JobId::of_batch(batch, index));
+                    self.offer(id, upload, &caller, now)
+                });
                 let slots: Vec<Result<Slot, Failure>> = offers.buffered(BATCH_CONCURRENCY).collect().await;
                 let slots = slots.into_iter().collect::<Result<Vec<Slot>, Failure>>()?;
                 Ok(json(StatusCode::OK, &json!({ "jobs": slots })))
             }
-            (&Method::POST, "/image") => self.take_image(body, &caller, self.ambient.now()).await,
+            (&Method::POST, "/image") => {
+                idempotency::refuse(request.headers())?;
+                self.take_image(body, &caller, self.ambient.now()).await
+            }
             _ => Ok(no_route(method, path, request_id)),
         }
     }
 
-    /// Writes the job's row and presigns its PUT. The row comes first: a URL without a row would be an upload that
-    /// nobody can ask about.
-    async fn offer(&self, upload: Upload, caller: &Principal, now: Timestamp) -> Result<Slot, Failure> {
+    /// The id that stands for the request by its `Idempotency-Key`; `None` if it has none.
+    async fn id_of(
+        &self,
+        request: &Request,
+        is_batch: bool,
+        uploads: &[Upload],
+        caller: &Principal,
+        now: Timestamp,
+    ) -> Result<Option<JobId>, Failure> {
+        let Some(key) = idempotency::key(request.headers())? else { return Ok(None) };
+        let wished = idempotency::reservation(self.new_id(), is_batch, uploads, now);
+        let fingerprint = wished.fingerprint.clone();
+        let kept = self.jobs.reserve(&idempotency::name(key, caller), wished, now).await?;
+        if kept.fingerprint != fingerprint {
+            let message = "this Idempotency-Key was used for another request in the last 24 hours; send a new one";
+            return Err(Failure::client(Code::IdempotencyKeyReused, message));
+        }
+        Ok(Some(kept.for_job))
+    }
+
+    fn new_id(&self) -> JobId {
+        JobId::of_slot(self.ambient.uuid())
+    }
+
+    /// Writes the job's row, unless it is there, and presigns its PUT. The row comes before the answer: a URL without a
+    /// row would be an upload that nobody can ask about.
+    async fn offer(&self, id: JobId, upload: Upload, caller: &Principal, now: Timestamp) -> Result<Slot, Failure> {
         let ttl = self.config.upload_url_ttl;
-        let mut job = self.new_job(upload.filename, upload.format, caller, ttl, now);
+        let mut job = self.new_job(id, upload.filename, upload.format, caller, ttl, now);
         job.metadata = upload.metadata;
         job.recipe = upload.recipe;
         job.callback_url = upload.callback_url;
@@ -139,7 +174,7 @@ impl RequestUpload {
             Err(InlineImageError::Missing) => return Ok(inline_image::missing()),
             Err(InlineImageError::Refused(failure)) => return Err(failure),
         };
-        let job = self.new_job(image.filename, image.format, caller, Duration::ZERO, now);
+        let job = self.new_job(self.new_id(), image.filename, image.format, caller, Duration::ZERO, now);
         let job = self.jobs.create(job, now).await?;
         self.uploads.put_upload(&job.s3_key, image.format.media_type(), image.bytes).await?;
         tracing::info!(job.id = %job.job_id, "image taken from the request");
@@ -148,13 +183,13 @@ impl RequestUpload {
 
     fn new_job(
         &self,
+        id: JobId,
         filename: Option<String>,
         format: Format,
         caller: &Principal,
         url_ttl: Duration,
         now: Timestamp,
     ) -> Job {
-        let id = JobId::of_slot(self.ambient.uuid());
         let key = key::upload_key(id, filename.as_deref(), format);
         let mut job = Job::awaiting_upload(id, &self.config.upload_bucket, &key, now + url_ttl, now);
         job.filename = filename;

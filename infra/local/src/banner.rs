@@ -12,6 +12,8 @@ use crate::stack::{ACCESS_KEY, REGION, SECRET_KEY, UPLOAD_BUCKET};
 pub(crate) struct Banner {
     pub(crate) api: SocketAddr,
     pub(crate) aws: SocketAddr,
+    /// What callers have to send, if they have to.
+    pub(crate) api_key: Option<String>,
     /// `None` if nothing is kept.
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) took: Duration,
@@ -19,7 +21,10 @@ pub(crate) struct Banner {
 
 impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api, aws, data_dir, took } = self;
+        let Self { api, aws, api_key, data_dir, took } = self;
+        // As a shell takes it, whatever is in it.
+        let key =
+            api_key.as_ref().map(|key| format!(" -H 'x-api-key: {}'", key.replace('\'', r"'\''"))).unwrap_or_default();
         writeln!(f, "ready in {} ms\n", took.as_millis())?;
         writeln!(f, "  page and API  http://{api}")?;
         writeln!(f, "  AWS endpoint  http://{aws}  (access key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})")?;
@@ -30,7 +35,7 @@ impl fmt::Display for Banner {
         writeln!(f, "Ask for an upload URL, and put a photo there:\n")?;
         writeln!(
             f,
-            "  SLOT=$(curl -s http://{api}/uploads -H 'content-type: application/json' -d '{{\"filename\":\"cat.jpg\"}}'); echo \"$SLOT\""
+            "  SLOT=$(curl -s http://{api}/uploads{key} -H 'content-type: application/json' -d '{{\"filename\":\"cat.jpg\"}}'); echo \"$SLOT\""
         )?;
         writeln!(
             f,

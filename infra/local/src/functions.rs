@@ -347,6 +347,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_idempotency_key_is_its_callers_own() {
+        let api = Api::start().await;
+        let ask = async |who, route: &str, body: Value| {
+            let mut event = event(Some(who), route, "", &body);
+            event["headers"]["idempotency-key"] = json!("key");
+            let request = |request| api.request_upload.handle(request);
+            let answer = http(event, Context::default(), request).await.unwrap();
+            assert_eq!(answer["statusCode"], 200, "{answer}");
+            serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap()
+        };
+        let hers = ask(ANN, "POST /uploads", json!({})).await;
+        assert_eq!(ask(ANN, "POST /uploads", json!({})).await["jobId"], hers["jobId"]);
+        let his = ask(BOB, "POST /uploads/batch", json!({ "files": [{}] })).await;
+        assert_eq!(api.listed(ANN, "").await, [text(&hers["jobId"])]);
+        assert_eq!(api.listed(BOB, "").await, [text(&his["jobs"][0]["jobId"])]);
+        api.stop();
+    }
+
+    #[tokio::test]
     async fn a_request_that_came_past_the_authorizer_is_refused_and_leaves_nothing() {
         let api = Api::start().await;
         let hers = text(&api.slot(ANN).await["jobId"]);

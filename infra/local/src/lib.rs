@@ -5,6 +5,7 @@
 
 mod banner;
 mod cli;
+mod client;
 mod clock;
 mod data_dir;
 mod dynamodb;
@@ -36,7 +37,8 @@ use std::time::Instant;
 use clap::Parser as _;
 
 use banner::Banner;
-use cli::{Command, Options};
+use cli::{Command, Options, Serve};
+use client::End;
 use data_dir::DataDir;
 use functions::Functions;
 use shared::ambient::Ambient;
@@ -60,7 +62,7 @@ pub fn run_from_command_line() -> ExitCode {
         outcome
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(end) => end.into(),
         Err(error) => {
             report(error.as_ref());
             ExitCode::FAILURE
@@ -68,15 +70,18 @@ pub fn run_from_command_line() -> ExitCode {
     }
 }
 
-async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn run(options: Options) -> Result<End, Box<dyn Error + Send + Sync>> {
     match options.command {
-        Some(Command::Redrive) => redrive::run(options.aws_addr).await,
-        None => serve(options).await,
+        Some(Command::Upload(options)) => client::upload(options).await,
+        Some(Command::Jobs(options)) => client::jobs(options).await,
+        Some(Command::Redrive { aws_addr }) => redrive::run(aws_addr).await.map(|()| End::Complete),
+        None => serve(options.serve).await.map(|()| End::Complete),
     }
 }
 
-async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve(options: Serve) -> Result<(), Box<dyn Error + Send + Sync>> {
     let started = Instant::now();
+    let api_key = cli::given_or_set(options.api_key)?;
     let data_dir = if options.ephemeral { DataDir::ephemeral()? } else { DataDir::open(options.data_dir)? };
     let (api_listener, api) = server::listen(options.api_addr, "--api-addr").await?;
     let (aws_listener, aws) = server::listen(options.aws_addr, "--aws-addr").await?;
@@ -86,7 +91,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     servers.spawn(|stop| server::serve(aws_listener, endpoint::router(&stack), stop));
     let sdk = stack::sdk_config(aws, &stack.functions_key);
     stack.create_missing(&sdk).await?;
-    let functions = Arc::new(Functions::new(&sdk, &stack::variables(aws), Ambient::REAL)?);
+    let functions = Arc::new(Functions::new(&sdk, &stack::variables(aws, api_key.as_deref()), Ambient::REAL)?);
 
     let api_router = gateway::router(Arc::clone(&functions), aws, intake.token());
     intake.spawn(|stop| server::serve(api_listener, api_router, stop));
@@ -100,7 +105,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     // Before the banner: who reads it may want to stop at once.
     let mut signals = Signals::new()?;
     let kept = (!options.ephemeral).then(|| data_dir.path().to_owned());
-    let banner = Banner { api, aws, data_dir: kept, took: started.elapsed() };
+    let banner = Banner { api, aws, api_key, data_dir: kept, took: started.elapsed() };
     // OK to ignore: everything runs, whether or not somebody reads this.
     let _ = write!(std::io::stdout().lock(), "{banner}");
 

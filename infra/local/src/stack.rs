@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use shared::config::Vars;
 use shared::key::{RAW_PREFIX, UPLOADS_PREFIX};
 use tokio_util::sync::CancellationToken;
@@ -126,8 +127,9 @@ pub(crate) fn sdk_config(aws: SocketAddr, key: &Credentials) -> SdkConfig {
         .build()
 }
 
-/// The variables of the functions: the user's own, and over them the names of what is in the stack behind `aws`.
-pub(crate) fn variables(aws: SocketAddr) -> Vars {
+/// The variables of the functions: the user's own, and over them the names of what is in the stack behind `aws`. `api_key`
+/// is one more key that they accept.
+pub(crate) fn variables(aws: SocketAddr, api_key: Option<&str>) -> Vars {
     let names = [
         ("UPLOAD_BUCKET", UPLOAD_BUCKET.to_owned()),
         ("PROCESSED_BUCKET", PROCESSED_BUCKET.to_owned()),
@@ -141,5 +143,7 @@ pub(crate) fn variables(aws: SocketAddr) -> Vars {
     let own = Vars::from_env();
     let files = [("MODEL_DIR", "models/efficientnet-lite0"), ("DEFAULT_RECIPE", "assets/recipes/default.json")];
     let files = files.map(|(name, path)| (name, own.optional(name).unwrap_or_else(|| shipped(path))));
-    own.with(names).with(files)
+    let hash = api_key.map(|key| format!("{:x}", Sha256::digest(key)));
+    let others = own.optional("API_KEY_SHA256").map(|others| format!("{others},")).unwrap_or_default();
+    own.with(names).with(files).with(hash.map(|hash| ("API_KEY_SHA256", others + &hash)))
 }

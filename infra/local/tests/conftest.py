@@ -40,8 +40,8 @@ UPLOADS, PROCESSED = "darkroom-uploads", "darkroom-processed"
 class Darkroom:
     """One running `darkroom`."""
 
-    def __init__(self, data_dir, environment=None):
-        self.data_dir = data_dir
+    def __init__(self, data_dir, environment=None, options=()):
+        self.data_dir, self.options = data_dir, options
         self.environment = environment or {}
         self.api = self.aws = "http://127.0.0.1:0"
         self.start()
@@ -51,7 +51,7 @@ class Darkroom:
         addresses = ["--api-addr", self.api.removeprefix("http://"), "--aws-addr", self.aws.removeprefix("http://")]
         self.log = open(Path(self.data_dir).with_suffix(".log"), "a+")
         self.process = subprocess.Popen(
-            [BINARY, "--data-dir", self.data_dir, *addresses],
+            [BINARY, "--data-dir", self.data_dir, *addresses, *self.options],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,

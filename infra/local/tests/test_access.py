@@ -5,11 +5,14 @@ deployed stack (infra/tests/test_deployed_access.py): the laptop has no authoriz
 """
 
 import hashlib
+import json
+import os
+import subprocess
 import uuid
 
 import pytest
 import requests
-from conftest import Darkroom, Traces, as_base64, sample
+from conftest import BINARY, SAMPLES, Darkroom, Traces, as_base64, sample
 
 OLD, NEW = "old-" + "k" * 40, "new-" + "k" * 40
 HASHES = ",".join(hashlib.sha256(key.encode()).hexdigest() for key in (OLD, NEW))
@@ -91,3 +94,32 @@ def test_where_tokens_are_asked_for_nobody_gets_in_past_the_authorizer(own_darkr
         answer = requests.request(method, darkroom.api + path, json=body, headers={"authorization": "Bearer a.b.c"})
         refused(answer, "UNAUTHENTICATED")
     assert Traces.of(darkroom) == before
+
+
+@pytest.mark.parametrize("given", ["option", "variable", "variable of hashes"])
+def test_the_laptop_asks_for_the_key_that_it_was_given(tmp_path, given):
+    key = "it's a \"key\" with $HOME".replace(" ", "_")
+    environment = {"DARKROOM_API_KEY": key} if given == "variable" else {"API_KEY_SHA256": HASHES} if given == "variable of hashes" else {}
+    darkroom = Darkroom(tmp_path / "data", environment, () if given == "variable" else ("--api-key", key))
+    try:
+        refused(darkroom.post("/uploads", {}), "INVALID_API_KEY")
+        assert darkroom.post("/uploads", {}, headers={"x-api-key": key}).status_code == 200
+        # Hashes that somebody set are accepted beside it.
+        status = darkroom.post("/uploads", {}, headers={"x-api-key": OLD}).status_code
+        assert status == (200 if given == "variable of hashes" else 401)
+        # What is printed is for a shell, whatever is in the key.
+        commands = [line.strip() for line in darkroom.banner.splitlines() if "curl" in line]
+        assert "x-api-key" in commands[0] and "x-api-key" not in commands[1]
+        done = subprocess.run(["sh", "-c", "; ".join(commands)], cwd=SAMPLES.parents[1], capture_output=True, text=True)
+        assert '"jobId"' in done.stdout, done
+        job_id = json.loads(done.stdout)["jobId"]
+        assert darkroom.get(f"/jobs/{job_id}?wait=20", headers={"x-api-key": key}).json()["status"] == "COMPLETED"
+    finally:
+        darkroom.kill()
+
+
+def test_a_key_that_no_header_carries_is_refused_at_start(tmp_path):
+    for options, environment in ((("--api-key", "a b"), {}), ((), {"DARKROOM_API_KEY": "schlüssel"})):
+        command = [BINARY, "--data-dir", tmp_path / "data", *options]
+        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+        assert done.returncode in (1, 2) and "visible ASCII" in done.stderr and "ready" not in done.stdout, done

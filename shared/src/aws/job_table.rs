@@ -172,7 +172,7 @@ impl JobTable {
 }
 
 /// Whether a put was refused for its condition.
-fn is_refused(error: &SdkError<PutItemError>) -> bool {
+pub(super) fn is_refused(error: &SdkError<PutItemError>) -> bool {
     error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 

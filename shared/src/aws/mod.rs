@@ -10,6 +10,7 @@ mod caller;
 mod dead_letter_queue;
 mod job_table;
 mod listing;
+mod reservation;
 mod topic;
 mod work_queue;
 
@@ -29,6 +30,7 @@ pub use caller::{Caller, NoAnswer};
 pub use dead_letter_queue::{DeadLetter, DeadLetterQueue};
 pub use job_table::JobTable;
 pub use listing::{Cursor, JobPage};
+pub use reservation::Reservation;
 pub use topic::Topic;
 pub use work_queue::WorkQueue;
 

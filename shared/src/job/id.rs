@@ -25,6 +25,11 @@ impl JobId {
         Self(random)
     }
 
+    /// The id of the batch's file `index`, where the whole batch was given one id (UUIDv5).
+    pub fn of_batch(batch: Self, index: usize) -> Self {
+        Self(Uuid::new_v5(&batch.0, index.to_string().as_bytes()))
+    }
+
     /// A random id (UUIDv4).
     pub fn random() -> Self {
         Self(Uuid::new_v4())

@@ -132,7 +132,7 @@ impl Run {
             .build();
         stack.create_missing(&sdk).await.unwrap_or_else(|error| panic!("no stack: {error}"));
 
-        let vars = stack::variables(address).with([
+        let vars = stack::variables(address, None).with([
             ("MODEL_DIR", model.display().to_string()),
             ("CALLBACK_HOSTS", "hooks.test".to_owned()),
             ("CALLBACK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
