@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from browser import FLAGS
 from conftest import ROOT, Darkroom, sample
 from playwright.sync_api import expect, sync_playwright
 from receiver import as_secret
-from test_page import FLAGS
 
 HERE = Path(__file__).parent
 DESCRIPTION = ROOT / "assets" / "web" / "openapi.json"

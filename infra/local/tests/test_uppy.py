@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from browser import FLAGS
 from conftest import SAMPLES, UPLOADS, sample
 from playwright.sync_api import sync_playwright
-from test_page import FLAGS
 
 UPPY = Path(__file__).parent / "browser" / "node_modules"
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "uppy.md"

@@ -93,7 +93,6 @@ fn policy(query: &str, aws: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
     use std::fs;
     use std::path::Path;
 
