@@ -160,3 +160,32 @@ fn files_stay_short_and_say_what_they_are_for() {
         }
     }
 }
+
+/// What GitHub makes of a heading, to be linked to.
+fn anchor(heading: &str) -> String {
+    let letters = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    letters.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_between_documents_leads_somewhere() {
+    let folders = ["", "docs", "models"].map(|folder| root().join(folder));
+    let pages = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let mut links = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(&page).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("http")) {
+            let (file, wanted) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(file.exists(), "{} links to {target}, which is not there", page.display());
+            let is_there = wanted.is_empty() || {
+                let other = fs::read_to_string(&file).unwrap();
+                other.lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches('#').trim()) == wanted)
+            };
+            assert!(is_there, "{} links to {target}, and there is no such heading", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 50, "only {links} links were found");
+}
