@@ -356,4 +356,4 @@ def test_the_runbook_explains_every_metric():
 def test_the_page_says_how_many_alarms_are_to_be_paid_for(template):
     alarms = template.of("CloudWatch::Alarm")
     watches = sum(len(list(watched(template.properties(name)))) for name in alarms)
-    assert f"each of the {watches} metrics that its {len(alarms)} alarms watch" in source("docs/deploy.md")
+    assert f"({len(alarms)} of them watch {watches} metrics," in source("docs/deploy.md")
