@@ -8,14 +8,18 @@ use std::io::IsTerminal;
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{self, Format, FormatEvent, FormatFields, Json, JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::time::Timestamp;
+
+/// What is logged where nothing else is said.
+const DEFAULT: &str = "info";
 
 /// The crates whose lines are ours.
 const OWN: [&str; 6] = ["darkroom", "dispatcher", "job_status", "request_upload", "shared", "worker"];
@@ -49,29 +53,34 @@ const METRICS: [(&str, &str); 15] = [
 /// Log lines as JSON on standard output, for Lambda. `filter` is `RUST_LOG`'s value, default `info`; `table` is the name
 /// of the table of jobs, without which no line holds metrics.
 pub fn init_json(filter: Option<&str>, table: Option<String>) {
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .log_internal_errors(false)
         .event_format(JsonLines::new(table, SystemTime, Timestamp::now))
-        .fmt_fields(JsonFields::new())
-        .with_env_filter(env_filter(filter.unwrap_or("info")))
-        .init();
+        .fmt_fields(JsonFields::new());
+    tracing_subscriber::registry().with(targets(filter.unwrap_or(DEFAULT))).with(lines).init();
 }
 
 /// Log lines as text on standard error, coloured on a terminal. `filter` is written as `RUST_LOG` is.
 pub fn init_text(filter: &str) {
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         // A line that cannot be written is lost. The crate would print about it, to the same full disk, and panic.
         .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .with_env_filter(env_filter(filter))
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(targets(filter)).with(lines).init();
 }
 
 /// What of `filter` can be read; nobody wants a photo pipeline that does not start for a typo in a log filter.
-fn env_filter(filter: &str) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(discreet(filter))
+///
+/// Crates and levels only. `EnvFilter` could tell fields and spans apart as well, by a regex engine that would be a
+/// twentieth of a function's package.
+fn targets(filter: &str) -> Targets {
+    let filter = discreet(filter);
+    let readable = |directive: &&str| !directive.is_empty() && directive.parse::<Targets>().is_ok();
+    let readable: Vec<&str> = filter.split(',').map(str::trim).filter(readable).collect();
+    let filter = if readable.is_empty() { DEFAULT.to_owned() } else { readable.join(",") };
+    filter.parse().unwrap_or_default()
 }
 
 /// The filter, with a level that names no crate kept to our own where it is below `info`: libraries log requests whole
@@ -187,6 +196,7 @@ pub(crate) mod tests {
     use std::sync::{Arc, Mutex};
 
     use serde_json::Value;
+    use tracing::Level;
 
     use super::*;
 
@@ -338,5 +348,23 @@ pub(crate) mod tests {
             discreet("debug,hyper=off"),
             "info,darkroom=debug,dispatcher=debug,job_status=debug,request_upload=debug,shared=debug,worker=debug,hyper=off"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_filter_is_passed_over() {
+        for (filter, target, level, enabled) in [
+            ("info", "worker", Level::INFO, true),
+            ("info", "worker", Level::DEBUG, false),
+            ("warn", "worker", Level::INFO, false),
+            ("debug", "worker", Level::DEBUG, true),
+            ("debug", "hyper", Level::DEBUG, false),
+            ("info,hyper=trace", "hyper", Level::TRACE, true),
+            ("info, hyper=trace ,[span{field=1}]=debug,worker=loud", "worker", Level::INFO, true),
+            ("info,hyper=off,,warn", "worker", Level::INFO, false),
+            ("", "worker", Level::INFO, true),
+            ("worker=loud", "worker", Level::INFO, true),
+        ] {
+            assert_eq!(targets(filter).would_enable(target, &level), enabled, "{filter} {target} {level}");
+        }
     }
 }
