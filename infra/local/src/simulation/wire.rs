@@ -239,7 +239,7 @@ impl Wire {
 }
 
 /// The next moment at which this invocation's calls go out.
-fn next_slot(invocation: &Invocation) -> tokio::time::Instant {
+pub(super) fn next_slot(invocation: &Invocation) -> tokio::time::Instant {
     let now = surroundings::elapsed().as_micros() as u64;
     let (period, lane) = (LANES * 1000, u64::from(invocation.number) % LANES * 1000);
     let slot = (now.saturating_sub(lane) / period + 1) * period + lane;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::surroundings;
-use super::wire::{INVOCATION, Invocation, PAUSE, Wire, collected};
+use super::wire::{INVOCATION, Invocation, PAUSE, Wire, collected, next_slot};
 use crate::functions::{Function, Functions};
 use crate::queue_mapping;
 use crate::sqs::{Message, Receive};
@@ -238,8 +238,12 @@ async fn freezable<F: Future>(wire: &Wire, invocation: &Invocation, running: F) 
         });
         match step.await {
             Some(done) => return done,
-            // OK either way: what matters is that it goes on, and when.
-            None => drop(tokio::time::timeout(PAUSE, wire.claimed.notified()).await),
+            // OK either way: what matters is that it goes on, and when: at a moment of its own, or it would draw its pauses
+            // between retries now before and now after whoever claimed.
+            None => {
+                drop(tokio::time::timeout(PAUSE, wire.claimed.notified()).await);
+                tokio::time::sleep_until(next_slot(invocation)).await;
+            }
         }
     }
 }
