@@ -220,8 +220,8 @@ impl Processor {
         receive_count: u32,
         now: Timestamp,
     ) -> Outcome {
-        let id = job.job_id;
-        match self.try_queue_anew(job, lease, delay, now).await {
+        let (id, work_id) = (job.job_id, self.ambient.uuid().to_string());
+        match self.try_queue_anew(job, lease, work_id, delay, now).await {
             Ok(()) => Outcome::Done,
             Err(error) => {
                 tracing::warn!(job.id = %id, %error, "the job could not be queued anew: message put back");
@@ -230,15 +230,15 @@ impl Processor {
         }
     }
 
-    /// As [`Self::queue_anew`], or says why not.
+    /// As [`Self::queue_anew`] by a work item of that id, or says why not. Who tries again names the same one.
     pub(crate) async fn try_queue_anew(
         &self,
         job: Job,
         lease: &Lease,
+        work_id: String,
         delay: Duration,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let work_id = self.ambient.uuid().to_string();
         // Noted first: sent while the lease lasts, it would find the job taken. Should it not be sent, reconcile will.
         let job = self.jobs.update_from(job, now, |job| job.begin_again(lease, &work_id, delay, now)).await?;
         if job.work_id.as_ref() != Some(&work_id) {

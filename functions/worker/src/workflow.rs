@@ -18,16 +18,24 @@ use shared::key::{self, RAW_PREFIX, UploadKey};
 use shared::message::WorkItem;
 use shared::recipe::{DerivativeName, DerivativeSpec, Recipe};
 use shared::time::Timestamp;
+use tokio::time::error::Elapsed;
 
 use crate::image::{ImageError, MAX_OUTPUT};
 use crate::pipeline::{Busy, Interruption, Photo};
 use crate::process::{OUR_FAULT, Processor, time_to_work};
 
-/// How long an execution may take, `TimeoutSeconds` of the state machine: after that nobody is left to hold its lease.
+/// How long an execution may take, `TimeoutSeconds` of the state machine.
 const EXECUTION: Duration = Duration::from_mins(5);
+
+/// How long a stage may go on after its execution was cut short, the function's timeout: after that nobody is left to hold
+/// its lease.
+const LAST_STAGE: Duration = Duration::from_mins(1);
 
 /// The name by which the state machine knows errors that it tries again.
 const TRANSIENT: &str = "Transient";
+
+/// The name of those that would come again at each try, and use up the execution's time: the queue has more of it.
+const TOO_LONG: &str = "TooLong";
 
 /// What the state machine invokes the worker with: the object that came, and a stage.
 #[derive(Debug, Deserialize)]
@@ -158,7 +166,10 @@ impl Execution<'_> {
             Stage::ResizeImage { photo } => serde_json::to_value(self.make(Maker::ResizeImage, &photo).await?),
             Stage::ApplyFilters { photo } => serde_json::to_value(self.make(Maker::ApplyFilters, &photo).await?),
             Stage::OptimizeImage { photo, made } => serde_json::to_value(self.complete(photo, made).await?),
-            Stage::NotifySuccess => Ok(self.announce(self.job().await?).await?),
+            Stage::NotifySuccess => match self.known().await? {
+                Some(job) => Ok(self.announce(job).await?),
+                None => serde_json::to_value(Verdict::Nothing),
+            },
             Stage::NotifyError { error } => Ok(self.conclude(&error).await?),
         };
         answer.map_err(Failure::permanent)
@@ -167,7 +178,7 @@ impl Execution<'_> {
     async fn validate(&self) -> Result<Verdict, Failure> {
         let (now, job) = (self.now(), self.job().await?);
         let delivery = Delivery { work_id: Some(self.id.clone()), sent_at: now };
-        let claim = |job: &mut Job| job.claim(&self.id, &delivery, now + EXECUTION, now);
+        let claim = |job: &mut Job| job.claim(&self.id, &delivery, now + EXECUTION + LAST_STAGE, now);
         let job = self.processor.jobs.update_from(job, now, claim).await?;
         if job.lease_of(&self.id).is_none() {
             tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "nothing to do for this execution");
@@ -216,16 +227,15 @@ impl Execution<'_> {
             return Ok(Verdict::Refused { error: Caught::refusal(ImageError::OutputTooLarge.into())? });
         }
         let Some((job, lease)) = self.held().await? else {
-            // It may be this very stage that ended it, if its answer was lost.
-            let is_over = self.job().await?.is_final();
-            return Ok(if is_over { Verdict::Completed } else { Verdict::Nothing });
+            // It may be this very stage that completed it, if its answer was lost.
+            return Ok(Verdict::of(self.known().await?.as_ref()));
         };
         let now = self.now();
         let completed = self.processor.pipeline.finish(&job, photo, derivatives).await?;
         let complete = |job: &mut Job| job.complete(&lease, completed.clone(), now);
         let job = self.processor.jobs.update_from(job, now, complete).await?;
         tracing::info!(job.id = %job.job_id, status = job.status().as_str(), "photo processed by the state machine");
-        Ok(Verdict::Completed)
+        Ok(Verdict::of(Some(&job)))
     }
 
     /// Announces the job, if it is over and has not been announced, and that is not for reconcile to do.
@@ -246,7 +256,9 @@ impl Execution<'_> {
         };
         let Some((code, message)) = caught.verdict() else {
             tracing::warn!(job.id = %job.job_id, error = caught.error, "a stage failed: the job goes on by the queue");
-            self.processor.try_queue_anew(job, &lease, Duration::ZERO, now).await?;
+            // The same one, should this stage be tried again: another would count as another attempt that was no attempt.
+            let work_id = format!("{}#{}", self.id, lease.attempt);
+            self.processor.try_queue_anew(job, &lease, work_id, Duration::ZERO, now).await?;
             return Ok(json!({ "status": "QUEUED" }));
         };
         tracing::info!(job.id = %job.job_id, %code, attempt = lease.attempt, "job failed");
@@ -260,10 +272,14 @@ impl Execution<'_> {
         self.processor.jobs.create(self.arrival.clone().job(self.processor.job_ttl, now), now).await
     }
 
+    /// The object's job, if it is still known: who has deleted its row meanwhile wants none made again.
+    async fn known(&self) -> Result<Option<Job>, Failure> {
+        self.processor.jobs.get(self.arrival.job_id(), self.now()).await
+    }
+
     /// The object's job and the execution's lease on it; `None` if the job is over or in other hands.
     async fn held(&self) -> Result<Option<(Job, Lease)>, Failure> {
-        let job = self.processor.jobs.get(self.arrival.job_id(), self.now()).await?;
-        Ok(job.and_then(|job| job.lease_of(&self.id).map(|lease| (job, lease))))
+        Ok(self.known().await?.and_then(|job| job.lease_of(&self.id).map(|lease| (job, lease))))
     }
 
     /// Does the work in what is left of the invocation. Boxed by who calls: it is large.
@@ -299,6 +315,13 @@ impl Maker {
     }
 }
 
+impl Verdict {
+    /// What the last stage ends with, the job being as it is.
+    fn of(job: Option<&Job>) -> Self {
+        if job.is_some_and(|job| job.completed().is_some()) { Self::Completed } else { Self::Nothing }
+    }
+}
+
 impl Caught {
     /// What the photo is refused for, as if Lambda had reported it; or the failure, if it is none of the photo's.
     fn refusal(failure: Failure) -> Result<Self, Failure> {
@@ -328,9 +351,10 @@ impl From<Failure> for StageError {
                 tracing::error!(error = %failure, "a stage failed");
                 Self { name: Code::Internal.as_str(), message: OUR_FAULT.to_owned() }
             }
-            Failure::Transient { cause, .. } => {
+            Failure::Transient { cause, ref source } => {
                 tracing::warn!(error = %failure, "a stage failed for now");
-                Self { name: TRANSIENT, message: cause.to_owned() }
+                let name = if source.is::<Elapsed>() { TOO_LONG } else { TRANSIENT };
+                Self { name, message: cause.to_owned() }
             }
         }
     }
@@ -352,8 +376,8 @@ mod tests {
         assert_eq!(stages, [optimize, resize, resize, filter, optimize]);
     }
 
-    #[test]
-    fn an_error_comes_back_as_it_was_raised() {
+    #[tokio::test]
+    async fn an_error_comes_back_as_it_was_raised() {
         let check = |failure: Failure, expected: Option<(Code, &str)>| {
             let Diagnostic { error_type, error_message } = diagnostic(Box::new(StageError::from(failure)));
             let cause = json!({ "errorType": error_type, "errorMessage": error_message, "stackTrace": [] });
@@ -364,6 +388,9 @@ mod tests {
         check(Failure::client(Code::CorruptImage, "No."), Some((Code::CorruptImage, "No.")));
         check(Failure::permanent("no"), Some((Code::Internal, OUR_FAULT)));
         check(Failure::transient("it rained", TooLate), None);
+        assert_eq!(StageError::from(Failure::transient("it rained", TooLate)).name, TRANSIENT);
+        let endless = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await;
+        assert_eq!(StageError::from(Failure::transient("it rained", endless.unwrap_err())).name, TOO_LONG);
         let crash = Caught { error: "Runtime.ExitError".to_owned(), cause: "signal: killed".to_owned() };
         assert_eq!(crash.verdict(), None);
     }
