@@ -8,9 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from browser import FLAGS
+from browser import chromium  # noqa: F401
 from conftest import SAMPLES, UPLOADS, sample
-from playwright.sync_api import sync_playwright
 
 UPPY = Path(__file__).parent / "browser" / "node_modules"
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "uppy.md"
@@ -37,17 +36,9 @@ def elsewhere(tmp_path_factory):
         server.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.mark.parametrize("version", [6, 5])
-def test_uppy_uploads_from_another_origin(darkroom, browser, elsewhere, version):
-    page = browser.new_page()
+def test_uppy_uploads_from_another_origin(darkroom, chromium, elsewhere, version):
+    page = chromium.new_page()
     problems = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -91,9 +82,9 @@ SENT = {"content-type": "application/json", "idempotency-key": "3f2b", "x-api-ke
 
 
 @pytest.mark.parametrize(("header", "value"), SENT.items(), ids=SENT)
-def test_a_page_of_another_origin_may_ask_for_a_slot_with(darkroom, browser, elsewhere, header, value):
+def test_a_page_of_another_origin_may_ask_for_a_slot_with(darkroom, chromium, elsewhere, header, value):
     status, readable = in_page(
-        browser,
+        chromium,
         f"{elsewhere}/6.html",
         """async ([url, headers]) => {
             const answer = await fetch(url, { method: "POST", headers, body: "{}" })
@@ -104,10 +95,10 @@ def test_a_page_of_another_origin_may_ask_for_a_slot_with(darkroom, browser, els
     assert (status, readable) == (200, True)
 
 
-def test_a_page_of_another_origin_reads_the_etag_of_its_put(darkroom, browser, elsewhere):
+def test_a_page_of_another_origin_reads_the_etag_of_its_put(darkroom, chromium, elsewhere):
     slot = darkroom.slot(filename="cat.jpg")
     status, tag = in_page(
-        browser,
+        chromium,
         f"{elsewhere}/6.html",
         """async ([{ url, method, headers }]) => {
             const answer = await fetch(url, { method, headers, body: "no photo" })
@@ -118,9 +109,9 @@ def test_a_page_of_another_origin_reads_the_etag_of_its_put(darkroom, browser, e
     assert status == 200 and re.fullmatch(r'"[0-9a-f]{32}"', tag), tag
 
 
-def test_a_page_of_another_origin_reads_why_it_is_refused(darkroom, browser, elsewhere):
+def test_a_page_of_another_origin_reads_why_it_is_refused(darkroom, chromium, elsewhere):
     status, code = in_page(
-        browser,
+        chromium,
         f"{elsewhere}/6.html",
         """async ([url]) => {
             const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: '{"x":1}' })
@@ -131,8 +122,8 @@ def test_a_page_of_another_origin_reads_why_it_is_refused(darkroom, browser, els
     assert (status, code) == (400, "INVALID_REQUEST")
 
 
-def in_page(browser, address, script, argument):
-    page = browser.new_page()
+def in_page(chromium, address, script, argument):
+    page = chromium.new_page()
     page.goto(address)
     answer = page.evaluate(script, argument)
     page.close()

@@ -64,7 +64,8 @@ struct Partial(PathBuf);
 impl Partial {
     fn beside(place: &Path) -> Self {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
-        Self(place.with_file_name(format!(".{name}.part")))
+        // Of this process alone: two runs may fetch to the same folder.
+        Self(place.with_file_name(format!(".{name}.{}.part", std::process::id())))
     }
 }
 
