@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 
+import promises
 import pytest
 from expanded import Template, expand, metrics, source
 from promises import PROMISES, watched
@@ -23,7 +24,7 @@ def test_the_template_keeps_a_promise(template, check):
 def at(document, path):
     """What a path leads to, by what holds it and its name there. A path begins with a resource, unless it names a section."""
     *steps, last = path.split("/")
-    place = document if steps and steps[0] in ("Parameters", "Outputs", "Rules", "Conditions") else document["Resources"]
+    place = document if steps and steps[0] in ("Parameters", "Outputs", "Rules", "Conditions", "States") else document["Resources"]
     for step in steps:
         place = place[int(step) if isinstance(place, list) else step]
     return place, int(last) if isinstance(place, list) else last
@@ -248,6 +249,7 @@ MISTAKES = [
     ("the_state_machine_is_the_one_that_the_worker_knows", put("Workflow/Properties/DefinitionSubstitutions/Worker", {"Fn::GetAtt": ["JobStatusFunction", "Arn"]})),
     ("the_state_machine_is_the_one_that_the_worker_knows", put("Workflow/Properties/DefinitionSubstitutions/Dispatcher", {"Fn::GetAtt": ["WorkerFunction", "Arn"]})),
     ("the_state_machine_is_the_one_that_the_worker_knows", drop("Workflow/Properties/DefinitionSubstitutions/Partition")),
+    ("the_state_machine_is_the_one_that_the_worker_knows", put("WorkerFunction/Properties/Timeout", 50)),
     ("what_goes_wrong_raises_an_alarm", drop("WorkflowTimeoutsAlarm")),
     ("logs_are_json_and_end", drop("WorkflowLogs/Properties/RetentionInDays")),
     ("no_role_may_do_anything_or_to_anything", add("WorkflowRole/Properties/Policies/0/PolicyDocument/Statement/0/Action", "logs:DeleteLogGroup")),
@@ -327,6 +329,40 @@ def test_a_promise_notices_a_mistake(template, name, mistake):
     mistake(document)
     with pytest.raises((AssertionError, KeyError, ValueError, StopIteration)):
         check(Template(document))
+
+
+# Those of the state machine's definition, a file of its own that the template names.
+WORKFLOW_MISTAKES = [
+    put("States/ValidateImage/Resource", "${Dispatcher}"),
+    put("States/ValidateImage/Parameters/stage", "OptimizeImage"),
+    put("States/ValidateImage/Retry/0/ErrorEquals/0", "States.ALL"),
+    drop("States/ValidateImage/Retry"),
+    drop("States/ValidateImage/Catch"),
+    add("States/MakeDerivatives/Branches/0/States/ResizeImage/Retry/0/ErrorEquals", "CORRUPT_IMAGE"),
+    put("States/MakeDerivatives/Branches/1/States/ApplyFilters/Retry/0/MaxAttempts", 20),
+    put("States/MakeDerivatives/Branches/1/States/ApplyFilters/Parameters/stage", "ResizeImage"),
+    put("States/MakeDerivatives/Catch/0/ErrorEquals", ["Transient"]),
+    put("States/OptimizeImage/Catch/0/Next", "NothingToDo"),
+    put("States/NotifyError/Catch/0/Next", "NothingToDo"),
+    put("States/WhatIsIt/Choices/1/Next", "MakeDerivatives"),
+    drop("States/WasItMade/Choices/1"),
+    drop("States/NotifySuccess"),
+    drop("States/GoOnByQueue"),
+    put("States/GoOnByQueue/Parameters/InvocationType", "RequestResponse"),
+    put("States/GoOnByQueue/Parameters/FunctionName", "${Worker}"),
+    put("States/GoOnByQueue/Retry/0/MaxAttempts", 2),
+    lambda definition: definition.update(TimeoutSeconds=600),
+]
+
+
+@pytest.mark.parametrize("mistake", WORKFLOW_MISTAKES, ids=range(len(WORKFLOW_MISTAKES)))
+def test_a_promise_notices_a_mistake_in_the_state_machine(template, mistake, monkeypatch):
+    file = "infra/workflow.asl.json"
+    definition = json.loads(source(file))
+    mistake(definition)
+    monkeypatch.setattr(promises, "source", lambda path: json.dumps(definition) if path == file else source(path))
+    with pytest.raises((AssertionError, KeyError, ValueError)):
+        promises.the_state_machine_is_the_one_that_the_worker_knows(template)
 
 
 def test_nothing_is_suppressed_that_a_linter_does_not_find(template, tmp_path):
