@@ -78,8 +78,11 @@ pub(super) fn photos(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
             }
             names.sort();
             found.append(&mut names);
-        } else {
+        } else if metadata.is_file() {
             found.push(path.clone());
+        } else {
+            // A pipe is empty once it has been read, and a photo is read twice: for its checksum and to be sent.
+            return Err(format!("{} cannot be read: it is neither a file nor a folder", path.display()));
         }
     }
     let mut seen = std::collections::HashSet::new();
@@ -139,6 +142,8 @@ mod tests {
             ["notes.txt", "a.png", "b.JPG"]
         );
         assert!(photos(&[root.join("x.jpg")]).unwrap_err().ends_with("x.jpg cannot be read: there is no such file"));
+        #[cfg(unix)]
+        assert!(photos(&["/dev/null".into()]).unwrap_err().ends_with("it is neither a file nor a folder"));
         fs::create_dir(root.join("empty")).unwrap();
         assert!(photos(&[root.join("empty")]).unwrap_err().starts_with("there is no photo"));
     }

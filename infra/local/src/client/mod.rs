@@ -19,7 +19,7 @@ use std::process::ExitCode;
 pub(crate) use jobs::run as jobs;
 pub(crate) use upload::run as upload;
 
-/// How a command ended. The exit codes are promised in the README; 2 is for arguments that cannot be read.
+/// How a command ended. The exit codes are promised in docs/command-line.md; 2 is for arguments that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// Everything came out.
