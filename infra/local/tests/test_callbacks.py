@@ -130,6 +130,7 @@ def test_receivers_verify_as_the_page_tells_them(tmp_path):
         (False, headers, body, as_secret(b"a secret of somebody else's")),
         (False, {**headers, "webhook-id": "2.COMPLETED"}, body, secret),
         (False, {**headers, "webhook-signature": "v1,short"}, body, secret),
+        (False, {**headers, "webhook-signature": "v1,ünïcödé"}, body, secret),
         (False, old, body, secret),
     ]:
         assert known["is_from_darkroom"](given, text, with_secret) is expected
