@@ -41,24 +41,41 @@ export class Refused extends Error {
 /** There was no answer. */
 export class Lost extends Error {}
 
-/** Where the API is. A page that was set up for one (config.js) can't be talked into another by a link. */
-export const address = (API || new URLSearchParams(location.search).get("api") || location.origin).replace(/\/+$/, "");
+// A page that was set up for one API (config.js) can't be talked into another by a link.
+const named = API || new URLSearchParams(location.search).get("api") || "";
+
+/** Where the API is; where the page came from, if what was named is no address. */
+export const address = (/^https?:/.test(named) && URL.canParse(named) ? named : location.origin).replace(/\/+$/, "");
 
 /** Whether that is where the page came from. */
 export const isOwn = address === location.origin;
 
 // A key is for the API that it was entered for, and for this tab.
 const KEY = `x-api-key of ${address}`;
+let key = "";
+try {
+  key = sessionStorage.getItem(KEY) ?? "";
+} catch {
+  // Where the browser keeps nothing for the page, a key lasts as long as the page does.
+}
 
 export function apiKey() {
-  return sessionStorage.getItem(KEY) ?? "";
+  return key;
 }
 
-/** @param {string} key empty for none */
-export function keepApiKey(key) {
-  if (key) sessionStorage.setItem(KEY, key);
-  else sessionStorage.removeItem(KEY);
+/** @param {string} entered empty for none */
+export function keepApiKey(entered) {
+  key = entered;
+  try {
+    if (key) sessionStorage.setItem(KEY, key);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // As above.
+  }
 }
+
+/** Longest wait for an answer, in milliseconds: API Gateway itself gives up after 30 seconds. */
+const PATIENCE = 45_000;
 
 /**
  * @param {string} path
@@ -67,19 +84,23 @@ export function keepApiKey(key) {
  */
 async function call(path, options = {}) {
   const headers = new Headers(options.headers);
-  if (apiKey()) headers.set("x-api-key", apiKey());
+  if (key) headers.set("x-api-key", key);
+  const limit = AbortSignal.timeout(PATIENCE);
+  const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
+  const away = () => new Lost("The API cannot be reached. Check the connection, then try again.");
   let answer;
   try {
-    answer = await fetch(address + path, { ...options, headers });
+    answer = await fetch(address + path, { ...options, headers, signal });
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new Lost("The API cannot be reached. Check the connection, then try again.");
+    throw away();
   }
   let body;
   try {
     body = await answer.json();
   } catch (error) {
     if (options.signal?.aborted) throw error;
+    if (limit.aborted) throw away();
     throw new Refused(`The API gave an answer that is no JSON (${answer.status}).`, answer.status, "");
   }
   if (answer.ok) return body;

@@ -67,8 +67,13 @@ async function filesOf(dropped) {
 
 /** @param {FileSystemEntry} entry @returns {Promise<File[]>} */
 async function within(entry) {
+  // One that cannot be read, or is gone meanwhile, does not keep the others away.
+  const without = (/** @type {(found: any) => void} */ resolve) => () => {
+    announce(`${entry.name} cannot be read`);
+    resolve([]);
+  };
   if (entry instanceof FileSystemFileEntry) {
-    return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+    return new Promise((resolve) => entry.file((file) => resolve([file]), without(resolve)));
   }
   const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
   /** @type {FileSystemEntry[]} */
@@ -76,7 +81,7 @@ async function within(entry) {
   // A reader hands out a hundred at a time.
   for (;;) {
     /** @type {FileSystemEntry[]} */
-    const more = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    const more = await new Promise((resolve) => reader.readEntries(resolve, without(resolve)));
     if (more.length === 0) break;
     found.push(...more.filter(({ name }) => !name.startsWith(".")));
   }
@@ -112,6 +117,8 @@ addEventListener("drop", async (event) => {
 });
 
 again.addEventListener("click", () => {
+  // The button is about to go.
+  part(document, "#session-title", HTMLElement).focus();
   for (const photo of photos) if (photo.stage === "failed" && photo.mayRetry) photo.develop();
 });
 part(document, "#clear", HTMLButtonElement).addEventListener("click", () => {

@@ -46,6 +46,7 @@ export function frame(job, derivative, text) {
   if (isShown(derivative)) {
     const image = make("img", { alt: text, decoding: "async", loading: "lazy" });
     image.addEventListener("load", () => element.classList.add("loaded"));
+    image.addEventListener("error", () => element.append(make("p", { className: "unshown" }, "The picture did not come. Reload the page to see it.")));
     image.src = url;
     element.append(image);
   } else {

@@ -12,7 +12,8 @@ import { announce } from "./words.js";
 const PLACES = ["top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom", "bottom-right"];
 const AMOUNTS = ["brightness", "contrast", "saturation", "sharpen", "blur"];
 
-/** @type {Spec[] | undefined} undefined: the API's own */
+/** Replaced with every change, and never changed itself: photos that wait for their turn hold the one they were dropped with.
+ * @type {Spec[] | undefined} undefined: the API's own */
 let recipe;
 
 /** Which derivative the form shows. */
@@ -48,6 +49,8 @@ export function open() {
   part(document, "#add", HTMLButtonElement).addEventListener("click", add);
   for (const id of ["json", "curl"]) {
     const button = part(document, `#copy-${id}`, HTMLButtonElement);
+    // A page that did not come by https has no clipboard.
+    button.hidden = !isSecureContext;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(part(document, `#${id}`, HTMLElement).textContent ?? "");
       button.textContent = "Copied";
@@ -69,8 +72,10 @@ export function refuse(sentence) {
   // Of many photos each is refused for the same reason.
   if (!path || shown.textContent === sentence) return;
   part(document, "#recipe", HTMLDetailsElement).open = true;
-  if (path[1] && recipe?.[Number(path[1])]) {
-    chosen = Number(path[1]);
+  const at = Number(path[1] ?? chosen);
+  // The form that is shown already stays as it is: somebody may be writing in it.
+  if (at !== chosen && recipe?.[at]) {
+    chosen = at;
     draw();
   }
   shown.textContent = sentence;
@@ -80,11 +85,11 @@ export function refuse(sentence) {
 }
 
 function add() {
-  recipe ??= [{ name: "watermarked" }];
-  const names = recipe.map(({ name }) => name);
+  const specs = recipe ?? [{ name: "watermarked" }];
+  const names = specs.map(({ name }) => name);
   let count = names.length + 1;
   while (names.includes(`picture-${count}`)) count += 1;
-  recipe.push({ name: `picture-${count}` });
+  recipe = [...specs, { name: `picture-${count}` }];
   chosen = recipe.length - 1;
   draw();
   part(document, "#spec [data-path=name]", HTMLInputElement).select();
@@ -135,20 +140,20 @@ export function tell() {
 function form(index) {
   const element = stamp("spec-form");
   if (!recipe || !(element instanceof HTMLFormElement)) throw new Error("there is no derivative to edit");
-  const specs = recipe;
   places(part(element, ".places", HTMLElement));
-  fill(element, specs[index]);
+  fill(element, recipe[index]);
   element.addEventListener("submit", (event) => event.preventDefault());
   element.addEventListener("input", () => {
-    specs[index] = read(element);
-    reveal(element, specs[index]);
+    const spec = read(element);
+    recipe = recipe?.with(index, spec);
+    reveal(element, spec);
     const tab = document.querySelectorAll("#spec-tabs [role=tab]")[index];
-    if (tab) tab.textContent = specs[index].name || "?";
+    if (tab) tab.textContent = spec.name || "?";
     tell();
   });
   part(element, ".drop-spec", HTMLButtonElement).addEventListener("click", () => {
-    specs.splice(index, 1);
-    if (specs.length === 0) recipe = undefined;
+    recipe = recipe?.toSpliced(index, 1);
+    if (recipe?.length === 0) recipe = undefined;
     draw();
     part(document, "#add", HTMLButtonElement).focus();
   });

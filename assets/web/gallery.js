@@ -13,6 +13,9 @@ const WIDE = 400;
 /** @type {string | undefined} */
 let cursor;
 
+/** How often the sheet was asked for: of two answers that are on their way, only that to the last question counts. */
+let asked = 0;
+
 /** Wires the sheet up. */
 export function open() {
   part(document, "#older", HTMLButtonElement).addEventListener("click", () => load(cursor));
@@ -31,8 +34,10 @@ export function open() {
 export async function load(after) {
   const [sheet, note] = [part(document, "#sheet", HTMLElement), part(document, "#sheet-note", HTMLElement)];
   const older = part(document, "#older", HTMLButtonElement);
+  const question = ++asked;
   try {
     const page = await listJobs(after);
+    if (question !== asked) return;
     if (!after) sheet.replaceChildren();
     const cells = page.jobs.map(cell);
     sheet.append(...cells);
@@ -44,7 +49,7 @@ export async function load(after) {
       cells[0]?.querySelector("button")?.focus();
     }
   } catch (error) {
-    note.textContent = error instanceof Error ? error.message : String(error);
+    if (question === asked) note.textContent = error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -71,8 +76,11 @@ async function view(listed) {
   dialog.addEventListener("close", () => stop.abort(), { once: true });
   part(dialog, ".name", HTMLElement).textContent = nameOf(listed);
   part(dialog, ".code", HTMLElement).textContent = listed.jobId;
+  // What the job before left there.
   mat.replaceChildren();
   outcome.replaceChildren();
+  for (const name of ["role", "aria-labelledby"]) mat.removeAttribute(name);
+  delete dialog.dataset.stage;
   status.textContent = "Waiting";
   dialog.showModal();
   try {

@@ -4,7 +4,7 @@ import { findJob } from "./api.js";
 import { besideOriginal, frame, isShown } from "./compare.js";
 import { make } from "./element.js";
 import { tabs } from "./tabs.js";
-import { bytes, percent } from "./words.js";
+import { announce, bytes, percent } from "./words.js";
 
 /** The classifier's labels as bars. @param {NonNullable<import("./api.js").Job["classification"]>} classification */
 function labels({ model, predictions }) {
@@ -36,14 +36,26 @@ function download(job, derivative) {
   const text = `Download ${derivative.name}`;
   const link = make("a", { className: "button", href: derivative.url ?? "", download: "" }, text);
   let expires = Date.parse(job.downloadUrlExpiresAt ?? "");
+  // A URL that has just come is good, whatever this machine's clock says.
+  let isFresh = false;
   link.addEventListener("click", async (event) => {
-    if (!(expires < Date.now())) return;
+    if (isFresh || !(expires < Date.now())) {
+      isFresh = false;
+      return;
+    }
     event.preventDefault();
-    // Once, whatever comes of it.
-    expires = Infinity;
-    const fresh = await findJob(job.jobId, 0).catch(() => job);
-    link.href = fresh.derivatives?.find(({ name }) => name === derivative.name)?.url ?? link.href;
-    link.click();
+    try {
+      const fresh = await findJob(job.jobId, 0);
+      link.href = fresh.derivatives?.find(({ name }) => name === derivative.name)?.url ?? link.href;
+      expires = Date.parse(fresh.downloadUrlExpiresAt ?? "");
+      isFresh = true;
+      link.textContent = text;
+      link.click();
+    } catch (error) {
+      // The old one would lead away from the page, to an error in XML.
+      link.textContent = `Try again: ${text}`;
+      announce(error instanceof Error ? error.message : String(error));
+    }
   });
   return link;
 }

@@ -60,7 +60,8 @@ export function inWords(spec) {
   const words = [];
   if (resize) {
     const { width, height, fit } = resize;
-    words.push(width && height ? `${width} × ${height}${fit ? ` ${fit}` : ""}` : width ? `${width} wide` : `${height} high`);
+    if (width && height) words.push(`${width} × ${height}${fit ? ` ${fit}` : ""}`);
+    else if (width || height) words.push(width ? `${width} wide` : `${height} high`);
   }
   words.push(...filters.map((filter) => (typeof filter === "string" ? filter : Object.keys(filter).join())));
   if (watermark === false) words.push("no watermark");
@@ -77,7 +78,7 @@ export function inWords(spec) {
  * @param {boolean} withKey
  */
 export function curl(address, body, withKey) {
-  const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
+  const quoted = (/** @type {string} */ text) => `'${text.replaceAll("'", "'\\''")}'`;
   const key = withKey ? ' -H "x-api-key: $KEY"' : "";
-  return `curl -s '${address}/uploads' -H 'content-type: application/json'${key} -d '${quoted}'`;
+  return `curl -s ${quoted(`${address}/uploads`)} -H 'content-type: application/json'${key} -d ${quoted(JSON.stringify(body))}`;
 }

@@ -2,6 +2,9 @@
 
 import { make } from "./element.js";
 
+/** How many panels have a name, so that the next one gets another. */
+let panels = 0;
+
 /**
  * @param {string} label what the tabs choose
  * @param {string[]} names
@@ -11,7 +14,7 @@ import { make } from "./element.js";
  * @returns {HTMLElement}
  */
 export function tabs(label, names, panel, choose, chosen = 0) {
-  panel.id ||= `panel-${crypto.randomUUID()}`;
+  panel.id ||= `panel-${++panels}`;
   panel.setAttribute("role", "tabpanel");
   const row = make("div", { role: "tablist", "aria-label": label, className: "tabs" });
   const buttons = names.map((name, index) => {

@@ -4,8 +4,8 @@ import { Lost, Refused, askForSlot, findJob } from "./api.js";
 import { forFile } from "./recipe.js";
 import { Turns } from "./turns.js";
 
-/** Uploads at once. */
-const uploads = new Turns(8);
+/** Uploads at once: no more connections than that does a browser open to a server that speaks HTTP/1.1, as S3 does. */
+const uploads = new Turns(6);
 
 /** Answers that are held at once: of six connections to a server that speaks HTTP/1.1, two are left for all else. */
 const waits = new Turns(4);
@@ -66,7 +66,8 @@ export function upload(file, recipe, progress, signal) {
 function put(slot, file, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    let silence = setTimeout(() => request.abort(), PATIENCE);
+    // From the first bytes on: until then the browser itself may hold the request back, for another tab's.
+    let silence = 0;
     const lost = () => reject(new Lost("The connection was lost before the whole photo was through."));
     request.open(slot.method, slot.url);
     for (const [name, value] of Object.entries(slot.headers)) {

@@ -24,7 +24,7 @@ export function ago(time) {
   const seconds = (Date.parse(time) - Date.now()) / 1000;
   const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
   for (const [unit, length] of /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60]])) {
-    if (-seconds >= length) return format.format(Math.round(seconds / length), unit);
+    if (-seconds >= length) return format.format(Math.trunc(seconds / length), unit);
   }
   return "just now";
 }

@@ -9,6 +9,8 @@ from conftest import SAMPLES
 from playwright.sync_api import expect, sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+# A host that is not this machine by its name, so that what came from there by http is not trusted like what did from localhost.
+FLAGS.append("--host-resolver-rules=MAP photos.test 127.0.0.1")
 # Longest that a photo may take, in milliseconds.
 PATIENCE = 30_000
 AXE = Path(__file__).parent / "browser" / "node_modules" / "axe-core" / "axe.min.js"

@@ -108,6 +108,52 @@ def test_the_command_does_the_same(page, editor, sent, darkroom):
     expect_stage(card(page, "photo.jpg"), "done")
 
 
+def test_an_address_in_a_link_is_no_command(visit, darkroom, tmp_path, problems):
+    page = visit(f"{darkroom.api}/?api={darkroom.api}/';touch%20{tmp_path}/made;'")
+    page.locator("#recipe summary").click()
+    command = page.locator("#curl").inner_text()
+    assert "touch" in command
+    subprocess.run(["bash", "-c", command], capture_output=True)
+    assert list(tmp_path.iterdir()) == []
+    # There is nothing at that address to list.
+    assert len(problems) == 1 and "404" in problems.pop()
+
+
+def test_photos_that_wait_keep_the_recipe_that_they_were_dropped_with(page, editor, sent):
+    held, released = [], []
+    page.route("**/darkroom-uploads/**", lambda route: route.continue_() if released else held.append(route))
+    editor.get_by_role("button", name="Print").click()
+    photo = (SAMPLES / "cat.jpg").read_bytes()
+    choose(page, *({"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": photo} for number in range(7)))
+    expect(page.locator("#count")).to_have_text("6 uploading1 waiting")
+    editor.get_by_label("Width").fill("1")
+    released.append(True)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".photo[data-stage=done]")).to_have_count(7, timeout=60_000)
+    assert len(sent) == 7 and all("resize" not in body["derivatives"][0] for body in sent)
+    # One that is dropped now has the new one.
+    developed(page)
+    assert sent[-1]["derivatives"][0]["resize"] == {"width": 1}
+
+
+def test_a_refusal_takes_nobody_away_from_the_field_that_they_write_in(page, editor, problems):
+    editor.get_by_role("button", name="Print").click()
+    editor.get_by_label("Width").fill("9000")
+    refusals = []
+    page.route("**/uploads", lambda route: refusals.append(route))
+    choose(page, SAMPLES / "cat.jpg", SAMPLES / "coffee.jpg")
+    expect(page.locator("#count")).to_have_text("2 uploading")
+    refusals[0].continue_()
+    expect(page.get_by_role("alert")).to_contain_text("derivatives[0].resize.width")
+    editor.get_by_label("Width").press_sequentially("1")
+    refusals[1].continue_()
+    expect(page.locator(".photo[data-stage=failed]")).to_have_count(2)
+    expect(editor.get_by_label("Width")).to_be_focused()
+    assert len(problems) == 2 and all("400" in problem for problem in problems)
+    problems.clear()
+
+
 def test_what_is_shown_can_be_copied(visit, darkroom):
     page = visit(darkroom.api, permissions=["clipboard-read", "clipboard-write"])
     page.locator("#recipe summary").click()

@@ -144,3 +144,21 @@ def test_the_files_work_from_anywhere_against_any_api(visit, elsewhere, darkroom
     with pytest.raises(Exception, match="TrustedHTML"):
         page.evaluate("document.body.innerHTML = '<b>bold</b>'")
     assert len(problems) == 1 and "TrustedHTML" in problems.pop()
+
+
+def test_a_host_without_tls_will_do(visit, elsewhere, darkroom):
+    page = visit(f"{elsewhere.replace('127.0.0.1', 'photos.test')}/?api={darkroom.api}")
+    assert page.evaluate("isSecureContext") is False
+    page.locator("#recipe summary").click()
+    page.get_by_role("button", name="For the web").click()
+    # A clipboard it is not given.
+    expect(page.locator("#copy-json")).to_be_hidden()
+    cat = developed(page)
+    cat.get_by_role("tab", name="thumb").click()
+    expect(cat.locator(".facts")).to_contain_text("300 × 300 WEBP")
+
+
+def test_an_address_that_is_none_is_passed_over(visit, darkroom):
+    for api in ("http://", "javascript:alert(1)", "photos.test"):
+        page = visit(f"{darkroom.api}/?api={api}")
+        expect(page.locator("#address")).to_have_text(darkroom.api)
