@@ -109,9 +109,14 @@ async function call(path, options = {}) {
   throw refusal;
 }
 
-/** @param {Wish} wish @param {AbortSignal} signal @returns {Promise<Slot>} */
-export function askForSlot(wish, signal) {
-  const headers = { "content-type": "application/json" };
+/**
+ * @param {Wish} wish
+ * @param {string} key the same for a wish that is sent again, because its answer may have been lost
+ * @param {AbortSignal} signal
+ * @returns {Promise<Slot>}
+ */
+export function askForSlot(wish, key, signal) {
+  const headers = { "content-type": "application/json", "idempotency-key": key };
   return call("/uploads", { method: "POST", headers, body: JSON.stringify(wish), signal });
 }
 

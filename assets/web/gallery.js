@@ -41,7 +41,7 @@ export async function load(after) {
     if (!after) sheet.replaceChildren();
     const cells = page.jobs.map(cell);
     sheet.append(...cells);
-    note.textContent = sheet.childElementCount ? "" : "Nothing yet. What is uploaded here, or copied into the bucket, is listed here.";
+    note.textContent = sheet.childElementCount ? "" : "Nothing yet. “Refresh” lists what was uploaded since, or copied into the bucket.";
     cursor = page.cursor;
     older.hidden = !cursor;
     if (after) {

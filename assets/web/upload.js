@@ -48,10 +48,16 @@ export function wish(file, recipe) {
 export function upload(file, recipe, progress, signal) {
   return uploads.run(signal, async () => {
     progress(0);
-    const slot = await askForSlot(wish(file, recipe), signal);
+    const key = newKey();
+    const slot = await patiently(() => askForSlot(wish(file, recipe), key, signal));
     await put(slot, file, progress, signal);
     return slot.jobId;
   });
+}
+
+/** A key that no other upload has. Not `randomUUID`: a page that came without TLS is not given that. */
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
 }
 
 /**
@@ -92,24 +98,34 @@ function put(slot, file, progress, signal) {
 }
 
 /**
- * The job once it is over. An API that is away for a moment is asked again.
+ * The job once it is over.
  *
  * @param {string} id
  * @param {AbortSignal} signal
  * @returns {Promise<import("./api.js").Job>}
  */
 export async function finished(id, signal) {
-  for (let failures = 0; ; ) {
-    try {
-      const job = await waits.run(signal, () => findJob(id, 20, signal));
-      if (job.status === "COMPLETED" || job.status === "FAILED") return job;
-      failures = 0;
-    } catch (error) {
-      const passes = error instanceof Lost || (error instanceof Refused && error.passes);
-      if (!passes || failures >= PAUSES.length) throw error;
-      const pause = PAUSES[failures];
-      failures += 1;
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
+  for (;;) {
+    const job = await patiently(() => waits.run(signal, () => findJob(id, 20, signal)));
+    if (job.status === "COMPLETED" || job.status === "FAILED") return job;
   }
+}
+
+/**
+ * What the API answers. One that is away, or asks for patience, is asked again.
+ *
+ * @template T
+ * @param {() => Promise<T>} ask
+ * @returns {Promise<T>}
+ */
+async function patiently(ask) {
+  for (const pause of PAUSES) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof Lost || (error instanceof Refused && error.passes))) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  return ask();
 }
