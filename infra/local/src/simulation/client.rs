@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::json;
 
+use super::surroundings::random;
 use super::world::World;
 use crate::stack::UPLOAD_BUCKET;
 
@@ -38,21 +39,25 @@ impl Deed {
 impl World {
     /// Does `deed`, the `number`-th of the run.
     pub(super) async fn act(self: Arc<Self>, sdk: SdkConfig, deed: Deed, number: u64) {
-        let mut random = self.random("client", number);
-        tokio::time::sleep(Duration::from_millis(random.u64(..20_000) * 8 + number)).await;
+        let mut random = random("client", number);
+        tokio::time::sleep(Duration::from_millis(random.u64(..160_000))).await;
         let later = Duration::from_millis(random.u64(..40_000));
         let (photo, other) = (bitmap(random.u8(..), number as u8), bitmap(random.u8(..), number as u8 + 100));
+        let who = format!("client {number}");
         match deed {
             Deed::Slot | Deed::SlotReplaced | Deed::SlotUnused => {
                 let wishes = json!({ "filename": "a.bmp", "contentType": "image/bmp", "callbackUrl": CALLBACK_URL });
+                self.wire.turns.take(&who).await;
                 let Some((status, slot)) = self.api(Method::POST, "/uploads", wishes).await else { return };
                 let Some(url) = slot["url"].as_str().filter(|_| status == 200) else { return };
                 if matches!(deed, Deed::SlotUnused) {
                     return;
                 }
+                self.wire.turns.take(&who).await;
                 self.put(url, photo).await;
                 if matches!(deed, Deed::SlotReplaced) {
                     tokio::time::sleep(later).await;
+                    self.wire.turns.take(&who).await;
                     self.put(url, other).await;
                 }
             }
@@ -61,9 +66,11 @@ impl World {
                 let client = aws_sdk_s3::Client::new(&sdk);
                 let photo = if matches!(deed, Deed::Bad) { Bytes::from(format!("no photo {number}")) } else { photo };
                 let put = |photo: Bytes| client.put_object().bucket(UPLOAD_BUCKET).key(&key).body(photo.into()).send();
+                self.wire.turns.take(&who).await;
                 put(photo).await.unwrap_or_else(|error| panic!("no upload: {error:?}"));
                 if matches!(deed, Deed::DirectReplaced) {
                     tokio::time::sleep(later).await;
+                    self.wire.turns.take(&who).await;
                     put(other).await.unwrap_or_else(|error| panic!("no upload: {error:?}"));
                 }
             }
@@ -80,7 +87,7 @@ impl World {
             .header("content-length", photo.len())
             .body(photo)
             .unwrap_or_default();
-        let response = self.wire.send(request).await;
+        let response = self.wire.serve(request).await;
         assert_eq!(response.status(), 200, "{:?}", response.body());
     }
 }

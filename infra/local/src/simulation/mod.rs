@@ -10,6 +10,7 @@ mod client;
 mod fault;
 mod observer;
 mod surroundings;
+mod turns;
 mod verdict;
 mod wire;
 mod world;
@@ -140,7 +141,6 @@ impl Run {
         let functions = Functions::new(&sdk, &vars, surroundings::AMBIENT);
         let functions = Arc::new(functions.unwrap_or_else(|error| panic!("no functions: {error}")));
         let world = Arc::new(World {
-            seed: self.seed,
             mishaps: match self.scenario {
                 Scenario::Calm | Scenario::StoreDown => Mishaps::NONE,
                 Scenario::EventsLost => Mishaps { lost_events: 1.0, ..Mishaps::NONE },
@@ -187,7 +187,7 @@ async fn live_through(world: &Arc<World>, sdk: &aws_config::SdkConfig, scenario:
     tasks.spawn(Arc::clone(world).poll(0));
     tasks.spawn(Arc::clone(world).poll(1));
     tasks.spawn(Arc::clone(world).tick());
-    let mut random = world.random("deeds", 0);
+    let mut random = surroundings::random("deeds", 0);
     let deeds: Vec<Deed> = if scenario == Scenario::Rough {
         let mut deeds: Vec<Deed> = (0..random.usize(1..=4)).map(|_| Deed::USUAL[random.usize(..5)]).collect();
         deeds.extend((random.u8(..) < 25).then_some(Deed::SlotUnused));
@@ -203,6 +203,7 @@ async fn live_through(world: &Arc<World>, sdk: &aws_config::SdkConfig, scenario:
         done.unwrap_or_else(|error| panic!("a client gave up: {error}"));
     }
     quiet(world, sdk).await;
+    world.wire.turns.take("redrive").await;
     let (dead, _) = world.queue_depth(DEAD_LETTER_QUEUE).await;
     if dead > 0 {
         world.wire.state().observer.remark("dead letters are put back");

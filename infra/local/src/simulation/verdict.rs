@@ -23,6 +23,7 @@ impl World {
     /// Whether nothing is left to do: every object has its job, every job is over and announced, and nothing waits to be
     /// delivered.
     pub(super) async fn is_quiet(&self, sdk: &SdkConfig) -> bool {
+        self.wire.turns.take("onlooker").await;
         let unfinished = self.unfinished();
         let waiting = self.stack.s3.pending_events(1).await.unwrap_or_default().len();
         unfinished == 0

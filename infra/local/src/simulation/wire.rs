@@ -1,5 +1,5 @@
-//! The wire between the SDK clients and the embedded stack, all within the process: one request at a time, in an order
-//! that follows from the seed, and some of them meet a fault.
+//! The wire between the SDK clients and the embedded stack, all within the process: one request at a time (`turns`),
+//! and some of them meet a fault.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,11 +25,9 @@ use super::call::Call;
 use super::fault::{Fault, Faults};
 use super::observer::Observer;
 use super::surroundings;
+use super::turns::Turns;
 use crate::functions::Function;
 use crate::stack::Stack;
-
-/// Calls of one invocation go out at times that no other's go out at: its number modulo this, in milliseconds.
-const LANES: u64 = 32;
 
 /// Longest that a process stands still: longer than any lease. It wakes as soon as a job is claimed, at the worst moment
 /// for whoever claimed it.
@@ -54,13 +52,19 @@ pub(super) struct Invocation {
     pub(super) pause: AtomicBool,
 }
 
+impl Invocation {
+    pub(super) fn name(&self) -> String {
+        format!("{:?}#{}", self.function, self.number)
+    }
+}
+
 /// The wire.
 pub(super) struct Wire {
     stack: Stack,
     router: Router,
     /// Where the embedded DynamoDB runs, which knows no simulated time.
     real: Handle,
-    turn: tokio::sync::Mutex<()>,
+    pub(super) turns: Turns,
     /// Rings when a job has been claimed.
     pub(super) claimed: Notify,
     state: Mutex<State>,
@@ -92,7 +96,7 @@ impl Wire {
             stack,
             router,
             real,
-            turn: tokio::sync::Mutex::new(()),
+            turns: Turns::default(),
             claimed: Notify::new(),
             state: Mutex::new(state),
             conditions,
@@ -103,17 +107,11 @@ impl Wire {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries a request of nobody's function: no fault, no delay.
-    pub(super) async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let _turn = self.turn.lock().await;
-        self.serve(request).await
-    }
-
     async fn carry(self: Arc<Self>, request: Request<Bytes>) -> Result<Response<Bytes>, ConnectorError> {
-        let Ok(invocation) = INVOCATION.try_with(Arc::clone) else { return Ok(self.send(request).await) };
+        let Ok(invocation) = INVOCATION.try_with(Arc::clone) else { return Ok(self.serve(request).await) };
         let mut call = Call::of(&request);
+        self.turns.take(&format!("{} {} {}", invocation.name(), call.operation, call.subject)).await;
         let fault = self.number(&mut call, &invocation);
-        tokio::time::sleep_until(next_slot(&invocation)).await;
         if let Some(fault) = fault {
             self.state().observer.note(&invocation, &call, &format!("meets {fault:?}"));
         }
@@ -201,7 +199,6 @@ impl Wire {
     ) -> Response<Bytes> {
         let wire = Arc::clone(self);
         let served = tokio::spawn(async move {
-            let _turn = wire.turn.lock().await;
             let body = request.body().clone();
             let response = wire.serve(request).await;
             let claimed = {
@@ -218,7 +215,9 @@ impl Wire {
         served.await.unwrap_or_else(|error| panic!("the embedded stack panicked: {error}"))
     }
 
-    async fn serve(&self, mut request: Request<Bytes>) -> Response<Bytes> {
+    /// Serves a request in the turn of whoever sends it.
+    pub(super) async fn serve(&self, mut request: Request<Bytes>) -> Response<Bytes> {
+        assert!(self.turns.is_one(), "{} {} out of turn", request.method(), request.uri());
         if request.headers().get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"DynamoDB")) {
             if !self.conditions {
                 *request.body_mut() = without_condition(request.body());
@@ -236,14 +235,6 @@ impl Wire {
             Err(never) => match never {},
         }
     }
-}
-
-/// The next moment at which this invocation's calls go out.
-pub(super) fn next_slot(invocation: &Invocation) -> tokio::time::Instant {
-    let now = surroundings::elapsed().as_micros() as u64;
-    let (period, lane) = (LANES * 1000, u64::from(invocation.number) % LANES * 1000);
-    let slot = (now.saturating_sub(lane) / period + 1) * period + lane;
-    tokio::time::Instant::now() + Duration::from_micros(slot - now)
 }
 
 /// A write that is made whether its condition holds or not.

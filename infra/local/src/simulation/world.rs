@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::surroundings;
-use super::wire::{INVOCATION, Invocation, PAUSE, Wire, collected, next_slot};
+use super::surroundings::{random, with_chance};
+use super::wire::{INVOCATION, Invocation, PAUSE, Wire, collected};
 use crate::functions::{Function, Functions};
 use crate::queue_mapping;
 use crate::sqs::{Message, Receive};
@@ -55,7 +56,6 @@ impl Mishaps {
 
 /// The world of one run.
 pub(super) struct World {
-    pub(super) seed: u64,
     pub(super) mishaps: Mishaps,
     pub(super) stack: Stack,
     pub(super) wire: Arc<Wire>,
@@ -67,13 +67,6 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Chance that is the same in every run of the seed, whatever order its tasks run in.
-    pub(super) fn random(&self, purpose: &str, number: u64) -> fastrand::Rng {
-        let purpose = purpose.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        let mut random = fastrand::Rng::with_seed(self.seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        fastrand::Rng::with_seed(random.u64(..) ^ number.wrapping_mul(0xD1B5_4A32_D192_ED03))
-    }
-
     fn happens(&self, random: &mut fastrand::Rng, probability: f64) -> bool {
         random.f64() < probability && self.rough.load(Ordering::Relaxed)
     }
@@ -89,6 +82,7 @@ impl World {
         let (death, pause) = (CancellationToken::new(), AtomicBool::new(false));
         let invocation = Arc::new(Invocation { number, function, death, pause });
         let running = freezable(&self.wire, &invocation, INVOCATION.scope(Arc::clone(&invocation), running));
+        let running = with_chance(random("invocation", number.into()).u64(..), running);
         tokio::select! {
             biased;
             () = invocation.death.cancelled() => None,
@@ -123,7 +117,7 @@ impl World {
             .header("x-amz-target", format!("AmazonSQS.{action}"))
             .header("content-type", "application/x-amz-json-1.0")
             .body(Bytes::from(body.to_string()));
-        let response = self.wire.send(request.unwrap_or_default()).await;
+        let response = self.wire.serve(request.unwrap_or_default()).await;
         serde_json::from_slice(response.body()).unwrap_or_default()
     }
 
@@ -138,38 +132,41 @@ impl World {
     pub(super) async fn deliver_events(self: Arc<Self>) {
         let mut taken = HashSet::new();
         loop {
-            self.pause(700, 5).await;
+            self.pause(700, "events").await;
             let events = self.stack.s3.pending_events(64).await.unwrap_or_default();
             for event in events {
                 if !taken.insert(event.id) {
                     continue;
                 }
-                let mut random = self.random("event", event.id as u64);
+                let mut random = random("event", event.id as u64);
                 let lost = self.happens(&mut random, self.mishaps.lost_events);
                 let copies =
                     if lost { 0 } else { 1 + u32::from(self.happens(&mut random, self.mishaps.repeated_events)) };
                 self.wire.state().observer.remark(&format!("event {}: {copies} deliveries", event.id));
-                for _ in 0..copies {
+                for copy in 0..copies {
                     let late = Duration::from_millis(if self.mishaps.repeated_events > 0.0 {
                         random.u64(..40_000)
                     } else {
                         0
                     });
-                    tokio::spawn(Arc::clone(&self).deliver(event.body.clone(), late));
+                    let who = format!("event {} {copy}", event.id);
+                    tokio::spawn(Arc::clone(&self).deliver(who, event.body.clone(), late));
                 }
                 let _ = self.stack.s3.event_delivered(event.id).await;
             }
         }
     }
 
-    async fn deliver(self: Arc<Self>, body: Value, late: Duration) {
+    async fn deliver(self: Arc<Self>, who: String, body: Value, late: Duration) {
         tokio::time::sleep(late).await;
         for wait in EVENT_RETRIES {
+            self.wire.turns.take(&who).await;
             if self.invoke(Function::Dispatcher, body.clone()).await.is_ok() {
                 return;
             }
             tokio::time::sleep(wait).await;
         }
+        self.wire.turns.take(&who).await;
         if self.invoke(Function::Dispatcher, body).await.is_err() {
             self.wire.state().observer.remark("an event was dropped after its last try");
         }
@@ -177,9 +174,10 @@ impl World {
 
     /// Feeds the worker from the queue.
     pub(super) async fn poll(self: Arc<Self>, poller: u64) {
+        let who = format!("poller {poller}");
         for round in 0.. {
-            self.pause(1000, 11 + poller * 7).await;
-            let mut random = self.random("poll", round * 2 + poller);
+            self.pause(1000, &who).await;
+            let mut random = random("poll", round * 2 + poller);
             let receive = Receive { max: random.u32(1..=4), wait: Some(Duration::ZERO), visibility: None };
             let Ok(messages) = self.stack.sqs.receive(QUEUE, receive).await else { continue };
             if messages.is_empty() {
@@ -191,6 +189,7 @@ impl World {
             let answer = self.invoke(Function::Worker, queue_mapping::event(QUEUE, &messages)).await;
             let Ok(answer) = answer else { continue };
             if !self.happens(&mut random, self.mishaps.lost_deletes) {
+                self.wire.turns.take(&who).await;
                 let _ = self.stack.sqs.delete(QUEUE, queue_mapping::succeeded(messages, &answer)).await;
             }
         }
@@ -207,7 +206,8 @@ impl World {
     pub(super) async fn tick(self: Arc<Self>) {
         for round in 1.. {
             tokio::time::sleep(Duration::from_mins(5)).await;
-            let mut random = self.random("clock", round);
+            self.wire.turns.take("clock").await;
+            let mut random = random("clock", round);
             let action = if round % 6 == 0 { "sweep" } else { "reconcile" };
             if self.happens(&mut random, self.mishaps.reconcile_at_once) {
                 let again = Arc::clone(&self);
@@ -218,12 +218,13 @@ impl World {
         }
     }
 
-    /// Waits about so many milliseconds, to a moment that is this caller's alone.
-    async fn pause(&self, millis: u64, own: u64) {
+    /// Waits about so many milliseconds, and then for a turn of `who`.
+    async fn pause(&self, millis: u64, who: &str) {
         let now = surroundings::elapsed();
         let millis = if now < BUSY { millis } else { millis * 12 };
-        let next = (now.as_millis() as u64 / millis + 1) * millis + own;
+        let next = (now.as_millis() as u64 / millis + 1) * millis;
         tokio::time::sleep(Duration::from_millis(next).saturating_sub(now)).await;
+        self.wire.turns.take(who).await;
     }
 }
 
@@ -238,11 +239,10 @@ async fn freezable<F: Future>(wire: &Wire, invocation: &Invocation, running: F) 
         });
         match step.await {
             Some(done) => return done,
-            // OK either way: what matters is that it goes on, and when: at a moment of its own, or it would draw its pauses
-            // between retries now before and now after whoever claimed.
+            // OK either way: what matters is that it goes on, and when.
             None => {
                 drop(tokio::time::timeout(PAUSE, wire.claimed.notified()).await);
-                tokio::time::sleep_until(next_slot(invocation)).await;
+                wire.turns.take(&invocation.name()).await;
             }
         }
     }
